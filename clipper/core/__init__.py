@@ -1,0 +1,1 @@
+"""Nouns and tools that every layer shares; imports no other clipper package."""

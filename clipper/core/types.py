@@ -1,0 +1,144 @@
+"""The nouns: applications, models, replicas, and the inputs and outputs that pass between them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from clipper.core.errors import InvalidInput
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
+DEFAULT_BATCH_SIZE = -1
+NO_CONTAINER = "NO_CONTAINER"
+DEFAULT_CONTEXT = "0"
+
+
+class InputType(StrEnum):
+    """What an application sends and a model takes."""
+
+    INTEGERS = "integers"
+    FLOATS = "floats"
+    DOUBLES = "doubles"
+    STRINGS = "strings"
+    BYTES = "bytes"
+    JSON = "json"
+
+    @classmethod
+    def parse(cls, text: str) -> "InputType":
+        """Accept a canonical name or one of the aliases that clients use.
+
+        Raises:
+            InvalidInput: no such input type.
+        """
+        try:
+            return _INPUT_TYPES[text]
+        except KeyError:
+            raise InvalidInput(
+                f"{text} is not a valid input string", hint=f"Choose one of: {', '.join(cls)}."
+            ) from None
+
+
+_INPUT_TYPES = {
+    alias: input_type
+    for input_type, aliases in {
+        InputType.INTEGERS: "integers ints integer int i",
+        InputType.FLOATS: "floats float f",
+        InputType.DOUBLES: "doubles double d",
+        InputType.STRINGS: "strings string strs str s",
+        InputType.BYTES: "bytes byte b",
+        InputType.JSON: "json",
+    }.items()
+    for alias in aliases.split()
+}
+
+
+class ModelId(NamedTuple):
+    """One immutable build of a model."""
+
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaId:
+    """One running copy of a model version."""
+
+    model: ModelId
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.model}#{self.index}"
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A named endpoint: what it takes, how fast it must answer, and who answers for it."""
+
+    name: str
+    input_type: InputType
+    default_output: str
+    latency_slo_micros: int
+    models: tuple[str, ...] = ()
+    """Names of the linked models; each follows its current version."""
+    policy: str = "single"
+    policy_params: Mapping[str, Any] = field(default_factory=dict)
+    loss: str = "zero_one"
+    on_overload: str = "default"
+
+    @property
+    def slo_s(self) -> float:
+        """The latency objective in seconds."""
+        return self.latency_slo_micros / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """How the replicas of a model version are started."""
+
+    manager: str
+    """`process` or `docker`."""
+    framework: str
+    """A folder of `containers/`: `sklearn`, `python`, `noop`."""
+    path: str
+    """The saved model; for `python`, `file.py:ClassName`."""
+    model_data: str = ""
+    """Handed to a `python` model's class."""
+    replicas: int = 1
+    image: str = ""
+    """Docker only; empty means the framework's own image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A registered model version."""
+
+    id: ModelId
+    input_type: InputType
+    labels: tuple[str, ...] = ()
+    container_name: str = NO_CONTAINER
+    model_data_path: str = ""
+    batch_size: int = DEFAULT_BATCH_SIZE
+    """A fixed batch size, or DEFAULT_BATCH_SIZE to adapt it."""
+    deployment: Deployment | None = None
+    registered: int = 0
+    """Order of registration; the newest has the largest."""
+
+
+class Input(NamedTuple):
+    """One query's payload as it travels: the cache compares it, the wire concatenates it."""
+
+    data: bytes
+    """Little-endian numbers, UTF-8 text, raw bytes, or JSON text, by the input type."""
+    shape: tuple[int, ...] | None = None
+    """Arrays of more than one dimension only; None is a plain vector, or no array."""
+
+
+class Output(NamedTuple):
+    """One model's answer, with its JSON text, encoded once."""
+
+    value: Any
+    json: bytes

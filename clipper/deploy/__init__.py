@@ -1,0 +1,1 @@
+"""Starting and stopping the containers in which models run."""

@@ -1,0 +1,1 @@
+"""The model selection layer: which models answer, and what feedback teaches."""

@@ -1,0 +1,1 @@
+"""Where the two layers meet: predict, feedback and administration as plain functions."""

@@ -1,0 +1,1 @@
+"""Durable facts: the store, its backends, and the registry of typed records."""
