@@ -22,17 +22,15 @@ class Tasks:
     def __len__(self) -> int:
         return len(self._running)
 
-    def spawn(self, name: str, call: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
-        """Start a task; an exception that ends it is logged unless somebody awaits the task."""
+    def spawn(
+        self, name: str, call: Coroutine[Any, Any, T], *, is_awaited: bool = False
+    ) -> "asyncio.Task[T]":
+        """Start a task. An exception that ends it is logged, unless its owner awaits it."""
         task = asyncio.get_running_loop().create_task(call, name=name)
         self._running.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._running.discard)
+        task.add_done_callback(_retrieve if is_awaited else _report)
         return task
-
-    def _ended(self, task: "asyncio.Task[Any]") -> None:
-        self._running.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("%s failed", task.get_name(), exc_info=task.exception())
 
     async def cancel(self) -> None:
         """Cancel every task and wait until all have ended."""
@@ -41,6 +39,17 @@ class Tasks:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+
+
+def _retrieve(task: "asyncio.Task[Any]") -> None:
+    """Mark the exception as seen: its owner handles it."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _report(task: "asyncio.Task[Any]") -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("%s failed", task.get_name(), exc_info=task.exception())
 
 
 async def supervise(name: str, run: Callable[[], Awaitable[object]]) -> None:

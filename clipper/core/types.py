@@ -1,7 +1,7 @@
 """The nouns: applications, models, replicas, and the inputs and outputs that pass between them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -142,3 +142,10 @@ class Output(NamedTuple):
 
     value: Any
     json: bytes
+
+
+class BatchOutputs(NamedTuple):
+    """One output for each input of a batch, and the time that the model's own code took."""
+
+    outputs: Sequence[Output]
+    model_s: float

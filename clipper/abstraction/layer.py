@@ -1,0 +1,156 @@
+"""The model abstraction layer (Clipper, NSDI '17): one call for every model, whatever is behind it.
+
+A `ServedModel` is one model version as the layers above see it. An input goes to the cache first;
+if an identical one is being computed already, to that computation; else into the version's queue.
+"""
+
+from dataclasses import dataclass
+
+from clipper.abstraction.batching import BUDGET, Aimd, BatchControl, FixedSize
+from clipper.abstraction.cache import ModelCache, PredictionCache
+from clipper.abstraction.dispatcher import Dispatcher, Replica
+from clipper.abstraction.queue import BatchQueue, Task, Waiter
+from clipper.core.clock import loop_clock
+from clipper.core.errors import ReplicaUnavailable
+from clipper.core.metrics import Metrics, ModelStats
+from clipper.core.types import DEFAULT_BATCH_SIZE, Input, Model, ModelId, Output
+
+DEFAULT_SLO_S = 0.1
+"""The objective of a model that no application is linked to yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of every model's queue."""
+
+    queue: int = 10_000
+    """Queries waiting."""
+    queue_bytes: int = 256 * 1024 * 1024
+    batch_timeout_s: float = 30.0
+    """A batch that takes longer has hung its replica."""
+
+
+class ServedModel:
+    """A model version: its cache, its queue, what is in flight, and the replicas that drain it."""
+
+    def __init__(self, model: Model, cache: ModelCache, limits: Limits, stats: ModelStats) -> None:
+        self.model = model
+        self.id: ModelId = model.id
+        self.stats = stats
+        self.live = 0
+        """Replicas that take batches now."""
+        self._now = loop_clock()
+        self._cache = cache
+        self._limits = limits
+        self._queue = BatchQueue(limits.queue, limits.queue_bytes, self._now, stats)
+        self._in_flight: dict[Input, Task] = {}
+        self._objective_s = DEFAULT_SLO_S * BUDGET
+        self._controls: list[BatchControl] = []
+
+    def __repr__(self) -> str:
+        return (
+            f"<ServedModel {self.id} live={self.live} queued={len(self._queue)} "
+            f"in_flight={len(self._in_flight)}>"
+        )
+
+    def predict(self, input: Input, deadline: float, waiter: Waiter) -> Output | Task:
+        """The output if it is known, else the task that `waiter` now waits for.
+
+        Raises:
+            QueueFull: there is no room to wait.
+            ReplicaUnavailable: no replica is there, and the output is not known.
+        """
+        output = self._cache.fetch(input)
+        if output is not None:
+            self.stats.cache_hits += 1
+            return output
+        task = self._in_flight.get(input)
+        if task is not None:
+            self.stats.joined += 1
+            if deadline > task.deadline:
+                task.deadline = deadline
+        else:
+            if not self.live:
+                raise ReplicaUnavailable(f"No replica of {self.id} is ready.")
+            self.stats.cache_misses += 1
+            task = Task(input, deadline, self._on_settled)
+            self._queue.put(task)
+            self._in_flight[input] = task
+        task.waiters.append(waiter)
+        return task
+
+    def withdraw(self, task: Task, waiter: Waiter) -> None:
+        """A waiter leaves; a task that nobody waits for any more is not sent to a replica."""
+        if waiter in task.waiters:
+            task.waiters.remove(waiter)
+            if not task.waiters and task.is_queued:
+                del self._in_flight[task.input]
+                self._queue.withdraw(task)
+
+    def _on_settled(self, task: Task, output: Output | None) -> None:
+        del self._in_flight[task.input]
+        if output is not None:
+            self._cache.store(task.input, output)
+
+    def set_slo(self, slo_s: float | None) -> None:
+        """Batches are sized for the strictest of the linked applications."""
+        self._objective_s = (DEFAULT_SLO_S if slo_s is None else slo_s) * BUDGET
+        for control in self._controls:
+            control.objective_s = self._objective_s
+
+    def dispatcher(self, replica: Replica) -> Dispatcher:
+        """A dispatcher that drains this model's queue to a replica, with a control of its own."""
+        timeout_s = self._limits.batch_timeout_s
+        return Dispatcher(replica, self._queue, self._control(), self.stats, timeout_s)
+
+    async def serve(self, dispatcher: Dispatcher) -> None:
+        """Run a dispatcher; while it runs, its replica counts as live.
+
+        Raises:
+            ReplicaFailed: the replica broke off or hangs.
+        """
+        self.live += 1
+        self._controls.append(dispatcher.control)
+        try:
+            await dispatcher.run()
+        finally:
+            self.live -= 1
+            self._controls.remove(dispatcher.control)
+
+    def _control(self) -> BatchControl:
+        if self.model.batch_size != DEFAULT_BATCH_SIZE:
+            return FixedSize(self.model.batch_size)
+        return Aimd(self._objective_s)
+
+    def close(self) -> None:
+        """The version was deleted: nobody waits for it any longer."""
+        self._queue.fail_all(ReplicaUnavailable(f"{self.id} was deleted."))
+
+
+class ModelAbstractionLayer:
+    """All model versions that are served."""
+
+    def __init__(self, cache: PredictionCache, limits: Limits, metrics: Metrics) -> None:
+        self.models: dict[ModelId, ServedModel] = {}
+        self._caches: dict[ModelId, ModelCache] = {}
+        self._cache = cache
+        self._limits = limits
+        self._metrics = metrics
+
+    def add(self, model: Model) -> ServedModel:
+        """Serve a version; one that is served already goes on, with its record replaced."""
+        served = self.models.get(model.id)
+        if served is None:
+            cache = self._caches[model.id] = self._cache.partition()
+            stats = self._metrics.model(model.id)
+            served = self.models[model.id] = ServedModel(model, cache, self._limits, stats)
+        served.model = model
+        return served
+
+    def remove(self, model: ModelId) -> None:
+        """Stop serving a version and forget its outputs."""
+        served = self.models.pop(model, None)
+        if served is not None:
+            served.close()
+            self._cache.clear(self._caches.pop(model))
+            self._metrics.forget_model(model)

@@ -1,0 +1,1 @@
+"""The commands of clipper-admin, a module for each group."""

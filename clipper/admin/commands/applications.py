@@ -1,0 +1,185 @@
+"""`clipper-admin app`: applications and the models they ask."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from clipper.admin.errors import ClipperRefused, InvalidCall
+from clipper.admin.terminal import AsJson, Session, Yes, command, parse_json
+
+app = typer.Typer(no_args_is_help=True, help="Applications: named endpoints that answer queries.")
+
+Name = Annotated[str, typer.Argument(help="The application.", show_default=False)]
+Model = Annotated[str, typer.Argument(help="The model, by name.", show_default=False)]
+Policy = Annotated[
+    str,
+    typer.Option(
+        "--policy",
+        "--selection-policy",
+        help='Who answers: single, exp3..., or JSON with parameters: {"name": "exp3", ...}.',
+    ),
+]
+
+
+@command(app, "create")
+def create(  # noqa: PLR0913 -- an option for each setting
+    session: Session,
+    name: Annotated[str, typer.Argument(help="Its name.", show_default=False)],
+    input_type: Annotated[
+        str, typer.Option(help="integers, floats, doubles, strings, bytes or json.")
+    ],
+    slo_ms: Annotated[float, typer.Option(help="Answer within so many milliseconds.")] = 100.0,
+    default_output: Annotated[
+        str, typer.Option(help="The answer when no model answers in time.")
+    ] = "",
+    policy: Policy = "single",
+    loss: Annotated[
+        str | None, typer.Option(help="How feedback is judged: zero_one, absolute or squared.")
+    ] = None,
+    on_overload: Annotated[
+        str | None, typer.Option(help="default: answer with the default output; reject: 429.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create an application.
+
+    Example: clipper-admin app create digits --input-type floats --slo-ms 20 --default-output -1
+    """
+    chosen: Any = parse_json(policy, "--policy") if policy.startswith("{") else policy
+    answer = session.clipper.register_application(
+        name,
+        input_type,
+        default_output,
+        _micros(slo_ms),
+        selection_policy=chosen,
+        loss=loss,
+        on_overload=on_overload,
+    )
+    if as_json:
+        session.show_json(answer)
+    else:
+        session.say(f"Created application {name}.")
+        session.say(f"Next: clipper-admin app link {name} MODEL")
+
+
+def _micros(slo_ms: float) -> int:
+    if not 0 < slo_ms < 2**31 / 1000:
+        raise InvalidCall(
+            f"--slo-ms {slo_ms:g} is out of range.", hint="Give milliseconds, for example 20."
+        )
+    return round(slo_ms * 1000)
+
+
+@command(app, "list")
+def list_(session: Session, as_json: AsJson = False) -> None:
+    """List the applications.
+
+    Example: clipper-admin app list --json
+    """
+    applications = session.clipper.get_all_apps(verbose=True)
+    if as_json:
+        session.show_json(applications)
+    elif not applications:
+        session.say("No applications. Next: clipper-admin app create NAME --input-type TYPE")
+    else:
+        columns = ("NAME", "INPUT", "SLO MS", "POLICY", "MODELS", "DEFAULT OUTPUT")
+        session.table(columns, map(_row, applications))
+
+
+def _row(application: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        application["name"],
+        application["input_type"],
+        _slo(application),
+        application["selection_policy"]["name"],
+        ", ".join(application["linked_models"]) or "-",
+        application["default_output"],
+    )
+
+
+def _slo(application: dict[str, Any]) -> str:
+    return f"{application['latency_slo_micros'] / 1000:g}"
+
+
+@command(app, "show")
+def show(
+    session: Session,
+    name: Name,
+    context: Annotated[
+        str | None, typer.Option(help="Add what was learned for this context (0: for none).")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show an application's settings and links.
+
+    Example: clipper-admin app show digits --context user-17
+    """
+    application = session.clipper.get_app_info(name)
+    if application is None:
+        raise unknown(name)
+    if context is not None:
+        learned = session.clipper.get_selection_state(name, context)
+        application["selection"] = {"context": context, "state": learned["state"]}
+    if as_json:
+        session.show_json(application)
+        return
+    session.facts(_facts(application))
+
+
+def _facts(application: dict[str, Any]) -> list[tuple[str, object]]:
+    policy = application["selection_policy"]
+    facts = [
+        ("name", application["name"]),
+        ("input type", application["input_type"]),
+        ("SLO", f"{_slo(application)} ms"),
+        ("default output", application["default_output"]),
+        ("models", ", ".join(application["linked_models"]) or "none"),
+        ("policy", policy["name"] if len(policy) == 1 else json.dumps(policy)),
+        ("loss", application["loss"]),
+        ("on overload", application["on_overload"]),
+    ]
+    if "selection" in application:
+        selection = application["selection"]
+        facts.append((f"learned for {selection['context']}", json.dumps(selection["state"])))
+    return facts
+
+
+def unknown(name: str) -> ClipperRefused:
+    """There is no such application."""
+    return ClipperRefused(
+        f"There is no application {name!r}.",
+        code="unknown_application",
+        hint="See the applications there are: clipper-admin app list",
+    )
+
+
+@command(app, "link")
+def link(session: Session, name: Name, model: Model) -> None:
+    """Let a model answer an application's queries, by its current version.
+
+    Example: clipper-admin app link digits svm
+    """
+    session.clipper.link_model_to_app(name, model)
+    session.say(f"Linked {model} to {name}.")
+
+
+@command(app, "unlink")
+def unlink(session: Session, name: Name, model: Model) -> None:
+    """End a link.
+
+    Example: clipper-admin app unlink digits svm
+    """
+    session.clipper.unlink_model_from_app(name, model)
+    session.say(f"Unlinked {model} from {name}.")
+
+
+@command(app, "delete")
+def delete(session: Session, name: Name, yes: Yes = False) -> None:
+    """Delete an application; its endpoint ends at once.
+
+    Example: clipper-admin app delete digits --yes
+    """
+    session.confirm(f"Delete application {name}? Its queries will be refused.", yes)
+    session.clipper.unregister_application(name)
+    session.say(f"Deleted application {name}.")

@@ -1,0 +1,267 @@
+"""`clipper-admin model`: model versions and their replicas."""
+
+from typing import Annotated, Any
+
+import typer
+
+from clipper.admin.commands.logs import follow
+from clipper.admin.errors import ClipperRefused, InvalidCall
+from clipper.admin.progress import deployment_phase, progress, replicas_ready
+from clipper.admin.terminal import AsJson, Session, Yes, command, parse_json
+
+app = typer.Typer(no_args_is_help=True, help="Models: versions, replicas, logs.")
+
+Name = Annotated[str, typer.Argument(help="The model.", show_default=False)]
+Version = Annotated[str, typer.Argument(help="The version.", show_default=False)]
+Timeout = Annotated[
+    float, typer.Option("--timeout", min=1, max=3600, help="Seconds to wait for replicas.")
+]
+
+
+@command(app, "deploy")
+def deploy(  # noqa: PLR0913 -- an option for each setting
+    session: Session,
+    name: Annotated[str, typer.Argument(help="The model.", show_default=False)],
+    version: Annotated[str, typer.Argument(help="Its new version.", show_default=False)],
+    path: Annotated[
+        str,
+        typer.Argument(help="The saved model; for python, file.py:ClassName.", show_default=False),
+    ] = "",
+    framework: Annotated[
+        str | None,
+        typer.Option(help="sklearn, python or noop. By default python for FILE.py:CLASS."),
+    ] = None,
+    input_type: Annotated[
+        str, typer.Option(help="integers, floats, doubles, strings, bytes or json.")
+    ] = "floats",
+    replicas: Annotated[int, typer.Option(min=1, help="How many copies to run.")] = 1,
+    manager: Annotated[str, typer.Option(help="process or docker.")] = "process",
+    batch_size: Annotated[
+        int | None, typer.Option(help="A fixed batch size; by default it is found by measuring.")
+    ] = None,
+    batching: Annotated[
+        str | None,
+        typer.Option(help='JSON: {"controller": "aimd"} or {"controller": "fixed", "size": 8}.'),
+    ] = None,
+    model_data: Annotated[
+        str, typer.Option(help="Files for a python model, given to its class.")
+    ] = "",
+    image: Annotated[str, typer.Option(help="Docker image, instead of the framework's.")] = "",
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--label", "--labels", help="A note on the model; may be repeated."),
+    ] = None,
+    timeout: Timeout = 120.0,
+    as_json: AsJson = False,
+) -> None:
+    """Start a model version, and make it the current one as soon as a replica is ready.
+
+    \b
+    Examples:
+      clipper-admin model deploy svm 1 svm.joblib --framework sklearn --input-type floats
+      clipper-admin model deploy rules 2 rules.py:Rules --framework python --model-data tables/
+      clipper-admin model deploy probe 1 --framework noop
+    """
+    if batch_size is not None and batching is not None:
+        raise InvalidCall(
+            "--batch-size and --batching say the same thing twice.", hint="Give one of the two."
+        )
+    label_of = f"{name}:{version}"
+    with progress(session.err, label_of, lambda: deployment_phase(session.clipper, label_of)):
+        answer = session.clipper.deploy_model(
+            name,
+            version,
+            input_type,
+            path,
+            framework=framework or ("python" if ".py:" in path else "sklearn"),
+            manager=manager,
+            num_replicas=replicas,
+            batch_size=-1 if batch_size is None else batch_size,
+            batching=None if batching is None else parse_json(batching, "--batching"),
+            model_data=model_data,
+            labels=label,
+            image=image,
+            timeout_s=timeout,
+        )
+    if as_json:
+        session.show_json(answer)
+    else:
+        session.say(f"Deployed {label_of}: {_ready(answer)} replicas are ready.")
+        session.say(f"Next: clipper-admin app link APP {name}")
+
+
+def _ready(model: dict[str, Any]) -> str:
+    return f"{model['replicas']['ready']} of {model['replicas']['wanted']}"
+
+
+@command(app, "list")
+def list_(session: Session, as_json: AsJson = False) -> None:
+    """List all model versions.
+
+    Example: clipper-admin model list --json
+    """
+    models = session.clipper.get_all_models(verbose=True)
+    if as_json:
+        session.show_json(models)
+    elif not models:
+        session.say("No models. Next: clipper-admin model deploy NAME VERSION PATH")
+    else:
+        _table(session, models)
+
+
+def _table(session: Session, models: list[dict[str, Any]]) -> None:
+    columns = ("MODEL", "VERSION", "CURRENT", "INPUT", "FRAMEWORK", "MANAGER", "READY")
+    session.table(columns, map(_row, models))
+
+
+def _row(model: dict[str, Any]) -> tuple[object, ...]:
+    deployment = model["deployment"] or {}
+    return (
+        model["name"],
+        model["version"],
+        "yes" if model["is_current"] else "",
+        model["input_type"],
+        deployment.get("framework", "-"),
+        deployment.get("manager", "-"),
+        f"{model['replicas']['ready']}/{model['replicas']['wanted']}",
+    )
+
+
+@command(app, "show")
+def show(
+    session: Session,
+    name: Name,
+    version: Annotated[
+        str | None, typer.Argument(help="One version, with its replicas.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a model's versions, or one version with its replicas.
+
+    \b
+    Examples:
+      clipper-admin model show svm
+      clipper-admin model show svm 2
+    """
+    if version is None:
+        versions = session.clipper.get_model_versions(name)
+        if as_json:
+            session.show_json(versions)
+        else:
+            _table(session, versions)
+        return
+    model = session.clipper.get_model_info(name, version)
+    if model is None:
+        raise unknown(name, version)
+    if as_json:
+        session.show_json(model)
+    else:
+        _show_version(session, model)
+
+
+def unknown(name: str, version: str) -> ClipperRefused:
+    """There is no such version."""
+    return ClipperRefused(
+        f"There is no model {name}:{version}.",
+        code="unknown_model",
+        hint="See the models there are: clipper-admin model list",
+    )
+
+
+def _show_version(session: Session, model: dict[str, Any]) -> None:
+    deployment = model["deployment"] or {}
+    facts = [
+        ("model", f"{model['name']}:{model['version']}"),
+        ("current", "yes" if model["is_current"] else "no"),
+        ("input type", model["input_type"]),
+        ("labels", ", ".join(model["labels"]) or "-"),
+        ("batch size", "adaptive" if model["batch_size"] == -1 else model["batch_size"]),
+        ("container", model["container_name"]),
+        *((key.replace("_", " "), value) for key, value in deployment.items() if value),
+        ("ready", f"{_ready(model)} replicas"),
+    ]
+    session.facts(facts)
+    states = model["replica_states"]
+    if states:
+        keys = ("index", "state", "identity", "restarts", "batch_size_limit", "last_exit")
+        columns = ("REPLICA", "STATE", "IDENTITY", "RESTARTS", "BATCH LIMIT", "LAST EXIT")
+        session.out.print()
+        session.table(columns, ([state[key] for key in keys] for state in states))
+
+
+@command(app, "scale")
+def scale(  # noqa: PLR0913 -- an option for each setting
+    session: Session,
+    name: Name,
+    version: Version,
+    replicas: Annotated[int, typer.Argument(min=0, help="How many copies to run.")],
+    wait: Annotated[bool, typer.Option(help="Wait until all are ready.")] = True,
+    timeout: Timeout = 120.0,
+    as_json: AsJson = False,
+) -> None:
+    """Change how many replicas of a version run.
+
+    Example: clipper-admin model scale svm 2 4
+    """
+    title = f"{name}:{version}"
+    with progress(session.err, title, lambda: replicas_ready(session.clipper, name, version)):
+        model = session.clipper.set_num_replicas(
+            name, replicas, version, timeout_s=timeout if wait else 0
+        )
+    if as_json:
+        session.show_json(model)
+    else:
+        session.say(f"Scaled {title}: {_ready(model)} replicas are ready.")
+
+
+@command(app, "set-version")
+def set_version(session: Session, name: Name, version: Version, as_json: AsJson = False) -> None:
+    """Make a version the one that answers: roll back or forward.
+
+    Example: clipper-admin model set-version svm 1
+    """
+    model = session.clipper.set_model_version(name, version)
+    if as_json:
+        session.show_json(model)
+    else:
+        session.say(f"{name}:{version} answers now.")
+
+
+@command(app, "delete")
+def delete(session: Session, name: Name, version: Version, yes: Yes = False) -> None:
+    """Delete a version: its replicas end, its cached outputs are dropped.
+
+    Example: clipper-admin model delete svm 1 --yes
+    """
+    session.confirm(f"Delete {name}:{version} and end its replicas?", yes)
+    session.clipper.stop_versioned_models({name: [version]})
+    session.say(f"Deleted {name}:{version}.")
+
+
+@command(app, "logs")
+def logs(  # noqa: PLR0913 -- an option for each setting
+    session: Session,
+    name: Name,
+    version: Version,
+    tail: Annotated[int, typer.Option(min=1, help="How many of the last lines.")] = 100,
+    replica: Annotated[int, typer.Option(min=0, help="Which replica.")] = 0,
+    follow_: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what is written from now on.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print what a replica wrote to its stdout and stderr.
+
+    Example: clipper-admin model logs svm 2 --tail 20 --follow
+    """
+    if follow_ and as_json:
+        raise InvalidCall("--follow never ends, JSON must.", hint="Leave out one of the two.")
+    if follow_:
+        for line in follow(session.clipper, name, version, tail=tail, replica=replica):
+            typer.echo(line)
+        return
+    lines = session.clipper.get_model_logs(name, version, tail=tail, replica=replica)
+    if as_json:
+        session.show_json({"lines": lines})
+    else:
+        typer.echo("".join(f"{line}\n" for line in lines), nl=False)

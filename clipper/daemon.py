@@ -1,0 +1,153 @@
+"""`clipperd`: from settings to adapters to layers to listeners, and back again at the end.
+
+The only file that names the adapters: which store, which container managers, which RPC.
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import uvloop
+
+from clipper import __version__
+from clipper.abstraction.layer import Limits
+from clipper.core.errors import SettingsError
+from clipper.core.flags import parse_flags
+from clipper.core.logs import configure
+from clipper.core.settings import Settings, load_settings
+from clipper.deploy.docker import DockerManager
+from clipper.deploy.manager import ContainerManager
+from clipper.deploy.process import ProcessManager
+from clipper.frontend.admin_app import build_admin_app
+from clipper.frontend.listener import Listener
+from clipper.frontend.protocol import Door
+from clipper.frontend.query_app import build_query_app
+from clipper.rpc.replica import GrpcReplica
+from clipper.serving.services import Bounds, Services
+from clipper.state.opening import open_store
+
+log = logging.getLogger(__name__)
+
+BAD_SETTINGS = 2
+
+
+def main() -> None:
+    """Run the daemon; exit with 0 after SIGTERM, 2 where the settings cannot be used."""
+    try:
+        settings = load_settings(parse_flags(sys.argv[1:]))
+        configure(settings.log_format, settings.log_level)
+        uvloop.run(serve(settings))
+    except SettingsError as error:
+        sys.stderr.write(f"clipperd: {error.message}\n")
+        if error.hint:
+            sys.stderr.write(f"  {error.hint}\n")
+        sys.exit(BAD_SETTINGS)
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then answer what was admitted and stop.
+
+    Raises:
+        SettingsError: the store's URL or a listener's address cannot be used.
+    """
+    stop = _stop_on_signals()
+    services = Services(
+        open_store(settings.store), _managers(settings), GrpcReplica, _bounds(settings)
+    )
+    listeners = _listeners(settings, services)
+    try:
+        for name, listener in listeners.items():
+            await _listen(name, listener)
+        services.start()
+        _quieten_gc()
+        await stop.wait()
+        log.info("Draining, for at most %g s", settings.drain_s, extra={"action": "drain"})
+        await _drain(settings, services, listeners)
+    finally:
+        await services.close()
+    log.info("Stopped", extra={"action": "stopped"})
+
+
+def _stop_on_signals() -> asyncio.Event:
+    """Set by the first SIGTERM or SIGINT; the second ends the process on the spot."""
+    stop = asyncio.Event()
+
+    def asked(number: int) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, asked, number)
+    return stop
+
+
+def _managers(settings: Settings) -> Mapping[str, ContainerManager]:
+    data_dir = Path(settings.data_dir)
+    managers = (
+        ProcessManager(data_dir),
+        DockerManager(data_dir, settings.docker_image_prefix),
+    )
+    return {manager.name: manager for manager in managers}
+
+
+def _bounds(settings: Settings) -> Bounds:
+    limits = Limits(settings.queue_limit, settings.queue_bytes, settings.batch_timeout_s)
+    return Bounds(limits, settings.cache_bytes, settings.journal_size)
+
+
+def _listeners(settings: Settings, services: Services) -> dict[str, Listener]:
+    query_door = Door(
+        settings.max_body_bytes,
+        settings.read_timeout_s,
+        services.predictor,
+        settings.query_token.encode(),
+    )
+    admin_door = Door(settings.max_body_bytes, settings.read_timeout_s)
+    query_app = build_query_app(services, settings.query_token)
+    admin_app = build_admin_app(services, settings)
+    return {
+        "query": Listener(query_app, settings.host, settings.query_port, query_door),
+        "admin": Listener(admin_app, settings.host, settings.admin_port, admin_door),
+    }
+
+
+async def _listen(name: str, listener: Listener) -> None:
+    try:
+        await listener.start()
+    except OSError as error:
+        raise SettingsError(
+            f"{name}_port {listener.port} on {listener.host} cannot be listened on: {error}",
+            hint=f"Is another clipperd running? Else choose another with --{name}-port.",
+        ) from error
+    log.info(
+        "clipperd %s: %s listener on http://%s:%d",
+        __version__,
+        name,
+        listener.host,
+        listener.port,
+        extra={"action": f"{name}_listening", "port": listener.port},
+    )
+
+
+async def _drain(settings: Settings, services: Services, listeners: dict[str, Listener]) -> None:
+    """Refuse new connections, answer what was admitted, let go of the rest at the grace's end."""
+    for listener in listeners.values():
+        listener.refuse()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(settings.drain_s):
+            await services.drain()
+            await asyncio.gather(*(listener.drain() for listener in listeners.values()))
+
+
+def _quieten_gc() -> None:
+    """What is loaded now stays: leave it out of collections, and collect less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)

@@ -1,0 +1,87 @@
+"""A child process from birth to burial.
+
+It is followed by a file descriptor of it, which becomes readable at its end; the process is a
+zombie then, whose number nobody else can have. So its group is killed first and it is reaped after:
+the other way round, the signal could hit a stranger.
+"""
+
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from clipper.deploy.reaper import kill_group
+from clipper.deploy.waiting import readable
+
+OOM_SCORE = "500"
+
+
+class Child:
+    """A process that leads a session of its own, and the pipe of all that the session prints."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Start it; raises OSError where that fails, and then nothing is left of it."""
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            cwd="/",
+            env=environment,
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        self.output: IO[bytes] = self._process.stdout
+        self.pid = self._process.pid
+        self._buried = False
+        try:
+            self._pinned = os.pidfd_open(self.pid)
+        except OSError:
+            self.kill()
+            self._process.wait()
+            self.output.close()
+            raise
+        self._restrain()
+
+    def _restrain(self) -> None:
+        """No core files; and when memory runs out, the model goes rather than the daemon."""
+        with contextlib.suppress(OSError):  # it has ended already
+            resource.prlimit(self.pid, resource.RLIMIT_CORE, (0, 0))
+            Path(f"/proc/{self.pid}/oom_score_adj").write_text(OOM_SCORE, encoding="ascii")
+
+    async def ended(self) -> None:
+        """Return when it has ended; it stays a zombie until it is buried."""
+        await readable(self._pinned)
+
+    def ask_to_end(self) -> None:
+        """SIGTERM to the leader alone: what it forked may be at work for it."""
+        if not self._buried:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pinned, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL to the whole group."""
+        if not self._buried:
+            kill_group(self.pid)
+
+    def bury(self) -> int:
+        """Kill what is left of its group and reap it; returns the code, negative for a signal."""
+        self.kill()
+        self._buried = True
+        os.close(self._pinned)
+        return self._process.wait()
+
+
+def how_it_ended(code: int) -> str:
+    """One sentence for an exit code."""
+    if code >= 0:
+        return f"exited with code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"

@@ -1,0 +1,190 @@
+"""What `/api/v1` gives: our nouns as clients see them."""
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from clipper.core.types import Application, Model, ModelId
+from clipper.serving.deployment import Progress
+from clipper.serving.replicas import ReplicaStatus
+
+
+class ApplicationAnswer(BaseModel):
+    """An application."""
+
+    name: str
+    input_type: str
+    default_output: str
+    latency_slo_micros: int
+    slo_ms: float
+    linked_models: list[str]
+    selection_policy: dict[str, Any] = Field(examples=[{"name": "single"}])
+    loss: str
+    on_overload: str
+
+    @classmethod
+    def of(cls, app: Application) -> Self:
+        """The application as clients see it."""
+        return cls(
+            name=app.name,
+            input_type=app.input_type,
+            default_output=app.default_output,
+            latency_slo_micros=app.latency_slo_micros,
+            slo_ms=app.latency_slo_micros / 1000,
+            linked_models=list(app.models),
+            selection_policy={"name": app.policy, **app.policy_params},
+            loss=app.loss,
+            on_overload=app.on_overload,
+        )
+
+
+class DeploymentAnswer(BaseModel):
+    """How the replicas of a model version are started."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    manager: str
+    framework: str
+    path: str
+    model_data: str
+    replicas: int
+    image: str
+
+
+class ReplicaCounts(BaseModel):
+    """How many replicas a model version should have, and how many can answer."""
+
+    wanted: int
+    ready: int
+
+
+class ModelAnswer(BaseModel):
+    """A model version."""
+
+    name: str
+    version: str
+    input_type: str
+    labels: list[str]
+    container_name: str
+    model_data_path: str
+    batch_size: int
+    is_current: bool
+    deployment: DeploymentAnswer | None
+    replicas: ReplicaCounts
+
+    @classmethod
+    def of(cls, model: Model, *, is_current: bool, ready: int) -> Self:
+        """The model version as clients see it."""
+        deployment = model.deployment
+        wanted = deployment.replicas if deployment else 0
+        return cls(
+            name=model.id.name,
+            version=model.id.version,
+            input_type=model.input_type,
+            labels=list(model.labels),
+            container_name=model.container_name,
+            model_data_path=model.model_data_path,
+            batch_size=model.batch_size,
+            is_current=is_current,
+            deployment=DeploymentAnswer.model_validate(deployment) if deployment else None,
+            replicas=ReplicaCounts(wanted=wanted, ready=ready),
+        )
+
+
+class ReplicaState(BaseModel):
+    """One replica."""
+
+    index: int
+    state: str = Field(description="starting, ready, backing_off or stopping")
+    identity: str = Field(examples=["pid 4711"])
+    restarts: int
+    last_exit: str
+    batch_size_limit: int
+
+    @classmethod
+    def of(cls, status: ReplicaStatus) -> Self:
+        """The replica as clients see it."""
+        return cls(
+            index=status.replica.index,
+            state=status.state,
+            identity=status.identity,
+            restarts=status.restarts,
+            last_exit=status.last_exit,
+            batch_size_limit=status.batch_size_limit,
+        )
+
+
+class ModelDetails(ModelAnswer):
+    """A model version with each of its replicas."""
+
+    replica_states: list[ReplicaState] = []
+
+
+class LogAnswer(BaseModel):
+    """The last lines that a replica wrote."""
+
+    lines: list[str]
+
+
+class SelectionAnswer(BaseModel):
+    """What a policy has learned for a context."""
+
+    application: str
+    context: str
+    policy: str
+    state: Any = Field(description="null where nothing was learned")
+
+
+class DeploymentProgress(BaseModel):
+    """A deployment on its way."""
+
+    model: str = Field(examples=["digits:2"])
+    phase: str
+    elapsed_s: float
+
+    @classmethod
+    def of(cls, model: ModelId, progress: Progress) -> Self:
+        """The deployment as clients see it."""
+        return cls(model=str(model), phase=progress.phase, elapsed_s=progress.elapsed_s)
+
+
+class StoreStatus(BaseModel):
+    """The store."""
+
+    url: str
+    state: str = Field(description="ok, degraded or unavailable")
+
+
+class ReplicaTotals(BaseModel):
+    """All replicas by state."""
+
+    ready: int
+    starting: int
+    backing_off: int
+
+
+class StatusAnswer(BaseModel):
+    """How the daemon is."""
+
+    version: str
+    uptime_s: float
+    store: StoreStatus
+    ready: bool
+    not_ready: list[str]
+    applications: int
+    models: int
+    replicas: ReplicaTotals
+
+
+class Error(BaseModel):
+    """What went wrong."""
+
+    code: str = Field(examples=["unknown_model"])
+    message: str
+    hint: str
+
+
+class ErrorAnswer(BaseModel):
+    """The body of every refusal."""
+
+    error: Error

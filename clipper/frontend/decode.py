@@ -1,0 +1,220 @@
+"""Bodies of queries to inputs, by the application's input type.
+
+One pass of msgspec checks the types and makes the Python values; `struct` packs them into the bytes
+that the cache compares and the wire carries. What does not fit the common form, such as a nested
+array, is decoded again without a schema, where there is time for tensors and for exact complaints.
+"""
+
+import binascii
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import chain
+from struct import Struct
+from struct import error as StructError
+from typing import Annotated, Any, NamedTuple, NoReturn, cast
+
+import msgspec
+
+from clipper.core.errors import InvalidInput
+from clipper.core.outputs import NOT_JSON
+from clipper.core.types import Input, InputType
+
+Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+MAX_DIMENSIONS = 32
+FLOAT32_MAX = 3.4028235677973366e38
+"""The smallest magnitude that rounds to infinity as a float32."""
+
+
+class MalformedQuery(InvalidInput):
+    """The body is no query of this application."""
+
+    code = "malformed_query"
+
+
+@lru_cache(maxsize=1024)
+def _layout(count: int, code: str) -> Struct:
+    return Struct(f"<{count}{code}")
+
+
+def _pack_vector(code: str) -> Callable[[Any], Input]:
+    def pack(values: list[Any]) -> Input:
+        try:
+            return Input(_layout(len(values), code).pack(*values))
+        except (OverflowError, StructError):
+            _refuse_number(values)
+
+    return pack
+
+
+def _refuse_number(values: list[Any]) -> NoReturn:
+    for index, value in enumerate(values):
+        if abs(value) >= FLOAT32_MAX:
+            raise MalformedQuery(
+                f"input[{index}] is {value}, which is outside the range of float32"
+            )
+    raise MalformedQuery("The input has a number that is out of range.")
+
+
+def _pack_text(text: str) -> Input:
+    return Input(text.encode())
+
+
+def _pack_base64(text: str) -> Input:
+    try:
+        return Input(binascii.a2b_base64(text, strict_mode=True))
+    except (binascii.Error, ValueError) as error:
+        raise MalformedQuery(f"The input is not valid base64: {error}") from None
+
+
+_canonical = msgspec.json.Encoder().encode
+
+
+def _pack_json(value: Any) -> Input:
+    return Input(_canonical(value))
+
+
+class QueryBody(msgspec.Struct):
+    """What every body may have; each codec adds `input` and `input_batch` in its own type."""
+
+    input: Any = msgspec.UNSET
+    input_batch: Any = msgspec.UNSET
+    version: str | None = None
+    context: str | None = None
+    slo_ms: float | None = None
+
+
+class QueryRequest(NamedTuple):
+    """A decoded body."""
+
+    inputs: list[Input]
+    """One for `input`, as many as there are for `input_batch`."""
+    version: str | None
+    context: str | None
+    slo_s: float | None
+
+
+class Codec:
+    """Decodes the bodies of one input type."""
+
+    def __init__(self, element: Any, pack: Callable[[Any], Input], *, is_array: bool) -> None:
+        """`element` is the type of one input, `pack` turns it into bytes."""
+        fields = [
+            ("input", element | msgspec.UnsetType, msgspec.UNSET),
+            ("input_batch", list[element] | msgspec.UnsetType, msgspec.UNSET),
+        ]
+        body = cast(type[QueryBody], msgspec.defstruct("Body", fields, bases=(QueryBody,)))
+        self._decode = msgspec.json.Decoder(body).decode
+        self.pack = pack
+        self._element = element
+        self._is_array = is_array
+
+    def read(self, raw: bytes, check_version: Callable[[str], object]) -> QueryRequest:
+        """A body's queries; the version is checked before the input.
+
+        Raises:
+            MalformedQuery: it is no query of this type.
+            InvalidInput: `check_version` refused the version, or an SLO is not above 0.
+        """
+        try:
+            body = self._decode(raw)
+        except NOT_JSON:
+            return self._read_loosely(raw, check_version)
+        if body.version is not None:
+            check_version(body.version)
+        if body.input is not msgspec.UNSET:
+            inputs = [self.pack(body.input)]
+        elif body.input_batch is not msgspec.UNSET:
+            inputs = list(map(self.pack, body.input_batch))
+        else:
+            raise MalformedQuery("The body has neither `input` nor `input_batch`.")
+        return QueryRequest(inputs, body.version, body.context, _seconds(body.slo_ms))
+
+    def _read_loosely(self, raw: bytes, check_version: Callable[[str], object]) -> QueryRequest:
+        body = _decode_loosely(raw)
+        version = _text(body, "version")
+        if version is not None:
+            check_version(version)
+        if "input" in body:
+            values = [body["input"]]
+        elif isinstance(body.get("input_batch"), list):
+            values = body["input_batch"]
+        else:
+            raise MalformedQuery("The body has neither `input` nor an array `input_batch`.")
+        inputs = [self.pack_any(value) for value in values]
+        return QueryRequest(inputs, version, _text(body, "context"), _seconds(body.get("slo_ms")))
+
+    def pack_any(self, value: Any) -> Input:
+        """An input from an already decoded JSON value: a plain one, or a nested array.
+
+        Raises:
+            MalformedQuery: it is not of this type, or not rectangular.
+        """
+        try:
+            if self._is_array and isinstance(value, list) and any(type(x) is list for x in value):
+                shape = _shape(value)
+                for _ in shape[1:]:
+                    value = list(chain.from_iterable(value))
+                flat = self.pack(msgspec.convert(value, self._element))
+                return Input(flat.data, shape)
+            return self.pack(msgspec.convert(value, self._element))
+        except msgspec.ValidationError as error:
+            raise MalformedQuery(f"input: {error}") from None
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    """The shape of a rectangular nested array.
+
+    Raises:
+        MalformedQuery: it is ragged, or nested too deeply.
+    """
+    shape: list[int] = []
+    level = [value]
+    while isinstance(level[0], list):
+        sizes = {len(item) if isinstance(item, list) else -1 for item in level}
+        if len(sizes) > 1 or len(shape) == MAX_DIMENSIONS:
+            raise MalformedQuery(
+                f"The input is no rectangular array: at depth {len(shape)}, lengths differ, "
+                f"or it has more than {MAX_DIMENSIONS} dimensions."
+            )
+        shape.append(sizes.pop())
+        level = list(chain.from_iterable(level))
+        if not level:
+            break
+    if any(isinstance(item, list) for item in level):
+        raise MalformedQuery("The input is no rectangular array: numbers and arrays are mixed.")
+    return tuple(shape)
+
+
+CODECS: dict[InputType, Codec] = {
+    InputType.INTEGERS: Codec(list[Int32], _pack_vector("i"), is_array=True),
+    InputType.FLOATS: Codec(list[float], _pack_vector("f"), is_array=True),
+    InputType.DOUBLES: Codec(list[float], _pack_vector("d"), is_array=True),
+    InputType.STRINGS: Codec(str, _pack_text, is_array=False),
+    InputType.BYTES: Codec(str, _pack_base64, is_array=False),
+    InputType.JSON: Codec(Any, _pack_json, is_array=False),
+}
+
+
+def _decode_loosely(raw: bytes) -> dict[str, Any]:
+    try:
+        body = msgspec.json.decode(raw)
+    except NOT_JSON as error:
+        raise MalformedQuery(f"The body is not valid JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise MalformedQuery(f"The body is a JSON {type(body).__name__}, not an object.")
+    return body
+
+
+def _text(body: dict[str, Any], key: str) -> str | None:
+    value = body.get(key)
+    if value is not None and not isinstance(value, str):
+        raise MalformedQuery(f"{key} is {value!r}; it must be a string.")
+    return value
+
+
+def _seconds(slo_ms: Any) -> float | None:
+    if slo_ms is None:
+        return None
+    if isinstance(slo_ms, bool) or not isinstance(slo_ms, int | float) or slo_ms <= 0:
+        raise InvalidInput(f"slo_ms is {slo_ms!r}; it must be a number above 0.")
+    return slo_ms / 1000

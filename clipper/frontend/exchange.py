@@ -1,0 +1,126 @@
+"""One predict request and its response: bytes to queries, queries back to bytes.
+
+The same for every way in: the fast path of `protocol`, and the route that FastAPI declares.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import msgspec
+
+from clipper.core.errors import ClipperError, InvalidInput, Overloaded
+from clipper.core.types import ModelId
+from clipper.frontend.decode import CODECS, MalformedQuery
+from clipper.serving.predictor import Predictor
+from clipper.serving.query import Query
+from clipper.serving.snapshot import Route
+
+Respond = Callable[[int, bytes], None]
+"""Called once with the status and the JSON body."""
+
+OVERLOADED = 429
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Exchange:
+    """Answers one request; `cancel` it when whoever asked has gone."""
+
+    __slots__ = ("_explain", "_queries", "_respond", "_unanswered")
+
+    def __init__(self, respond: Respond, *, explain: bool) -> None:
+        self._respond = respond
+        self._explain = explain
+        self._queries: list[Query] = []
+        self._unanswered = 0
+
+    def begin(self, predictor: Predictor, route: Route, raw: bytes) -> None:
+        """Decode a body and submit its queries; the response may come before this returns."""
+        arrived = predictor.now()
+        try:
+            request = CODECS[route.app.input_type].read(raw, route.requested)
+        except MalformedQuery as error:
+            self._respond(400, _refusal("Json error", error))
+            return
+        except InvalidInput as error:
+            self._respond(400, _refusal("Query processing error", error))
+            return
+        slo_s = route.app.slo_s if request.slo_s is None else min(request.slo_s, route.app.slo_s)
+        self._queries = queries = []
+        for input in request.inputs:
+            query = Query(route, input, arrived, arrived + slo_s, self._arrive)
+            query.version = request.version
+            if request.context is not None:
+                query.context = request.context
+            queries.append(query)
+        self._unanswered = len(queries)
+        if not queries:
+            self._respond(200, b'{"batch_predictions":[]}')
+        try:
+            for query in queries[:]:
+                predictor.submit(query)
+        except Overloaded as error:
+            self.cancel(predictor)
+            self._overloaded(error)
+
+    def _arrive(self, query: Query) -> None:
+        if query.error is not None:
+            self._overloaded(query.error)
+            return
+        self._unanswered -= 1
+        if not self._unanswered:
+            predictions = [encode_prediction(one, self._explain) for one in self._queries]
+            # Queries hold on to this exchange: without a cycle, they go when they are answered.
+            self._queries.clear()
+            if len(predictions) == 1:
+                self._respond(200, predictions[0])
+            else:
+                self._respond(200, b'{"batch_predictions":[%b]}' % b",".join(predictions))
+
+    def _overloaded(self, error: Overloaded) -> None:
+        """One query that cannot be taken refuses the whole request; the client sends it again."""
+        if self._unanswered:
+            self._unanswered = 0
+            self._queries.clear()
+            self._respond(OVERLOADED, _refusal("Overloaded", error))
+
+    def cancel(self, predictor: Predictor) -> None:
+        """Withdraw what is not answered yet."""
+        for query in self._queries:
+            predictor.cancel(query)
+        self._queries.clear()
+
+
+def encode_prediction(query: Query, explain: bool) -> bytes:
+    """The JSON object of one settled query."""
+    if query.explanation:
+        answer = b'{"query_id":%d,"output":%b,"default":true,"default_explanation":%b%b' % (
+            query.id,
+            query.output.json,
+            _encode(query.explanation),
+            _credits(query.models, query.confidence),
+        )
+    else:
+        answer = b'{"query_id":%d,"output":%b,"default":false%b' % (
+            query.id,
+            query.output.json,
+            _credits(query.models, query.confidence),
+        )
+    if explain:
+        return b'%b,"timing":%b,"cache":"%b"}' % (
+            answer,
+            _encode(query.timing()),
+            query.cache.encode(),
+        )
+    return answer + b"}"
+
+
+@lru_cache(maxsize=4096)
+def _credits(models: tuple[ModelId, ...], confidence: float) -> bytes:
+    """How sure the answer is, and who gave it."""
+    names = _encode([str(model) for model in models])
+    return b',"confidence":%b,"models":%b' % (_encode(confidence), names)
+
+
+def _refusal(error: str, cause: ClipperError) -> bytes:
+    return _encode({"error": error, "cause": f"{cause.message} {cause.hint}".strip()})

@@ -1,0 +1,28 @@
+"""`/health/live` and `/health/ready`, the same on both listeners."""
+
+from collections.abc import Callable, Sequence
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from clipper.frontend.failures import json_response
+
+
+def build_health(ready: Callable[[], Sequence[str]]) -> APIRouter:
+    """Routes that say whether the daemon lives, and whether it can serve.
+
+    `ready` returns the reasons why not; none means that it is.
+    """
+    router = APIRouter(prefix="/health", tags=["health"])
+
+    @router.get("/live", summary="Whether the daemon runs")
+    async def live() -> Response:
+        return json_response({"live": True})
+
+    @router.get("/ready", summary="Whether queries will be answered; 503 with the reasons if not")
+    async def is_ready() -> Response:
+        reasons = list(ready())
+        body = {"ready": not reasons, "not_ready": reasons}
+        return json_response(body, 503 if reasons else 200)
+
+    return router

@@ -1,0 +1,119 @@
+"""The keys that both admin interfaces take in the same words, turned into our nouns.
+
+A key whose feature does not exist yet is refused, not ignored: an application must not believe
+that it has a confidence threshold.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from clipper.core.errors import InvalidInput
+from clipper.core.types import DEFAULT_BATCH_SIZE
+from clipper.frontend.body import INT32, shown
+from clipper.selection.losses import LOSSES
+from clipper.selection.policies import POLICIES
+from clipper.serving.catalogue import ON_OVERLOAD
+
+CONTROLLERS = ("aimd", "fixed")
+BATCHING = ("controller", "size", "wait_ms")
+APPLICATION_KEYS_TO_COME = ("confidence_threshold",)
+MODEL_KEYS_TO_COME = ("approximate_cache",)
+SEPARATORS = (",", ":")
+BAD_BATCH_SIZE = "The batch size must be positive or DEFAULT_BATCH_SIZE, which is -1"
+
+
+class Policy(NamedTuple):
+    """A selection policy by name, and its parameters."""
+
+    name: str
+    params: Mapping[str, Any]
+
+
+def check_no_separators(kind: str, text: str) -> None:
+    """Raises InvalidInput, in the old release's words, where its separators are in a text."""
+    if any(separator in text for separator in SEPARATORS):
+        raise InvalidInput(f"Invalid {kind} supplied: {text}. Contains one of: ',', ':'")
+
+
+def refuse_keys_to_come(given: Collection[str], keys: Iterable[str]) -> None:
+    """Raises InvalidInput where one of the keys is given."""
+    for key in keys:
+        if key in given:
+            raise InvalidInput(f"{key} is not available in this release; leave it out")
+
+
+def policy_of(value: Any) -> Policy:
+    """Read `selection_policy`: a name, or an object of a name and parameters; None is the default.
+
+    Raises:
+        InvalidInput: it is neither, or no policy of this release.
+    """
+    if value is None:
+        return Policy("single", {})
+    params = dict(value) if isinstance(value, dict) else {"name": value}
+    return Policy(_choice("selection_policy", params.pop("name", None), POLICIES), params)
+
+
+def loss_of(value: Any) -> str:
+    """Read `loss`; None is the default.
+
+    Raises:
+        InvalidInput: no loss of this release.
+    """
+    return "zero_one" if value is None else _choice("loss", value, LOSSES)
+
+
+def on_overload_of(value: Any) -> str:
+    """Read `on_overload`; None is the default.
+
+    Raises:
+        InvalidInput: neither `default` nor `reject`.
+    """
+    return "default" if value is None else _choice("on_overload", value, ON_OVERLOAD)
+
+
+def batch_size_of(batch_size: int, batching: Any) -> int:
+    """The fixed batch size, or DEFAULT_BATCH_SIZE, that `batch_size` and `batching` agree on.
+
+    Raises:
+        InvalidInput: they contradict each other, or ask for what this release has not.
+    """
+    if batch_size not in INT32 or (batch_size <= 0 and batch_size != DEFAULT_BATCH_SIZE):
+        raise InvalidInput(BAD_BATCH_SIZE)
+    if batching is None:
+        return batch_size
+    asked = _batching_size(batching)
+    if batch_size not in (DEFAULT_BATCH_SIZE, asked):
+        raise InvalidInput(f"batch_size {batch_size} contradicts batching; give one of the two")
+    return asked
+
+
+def _batching_size(batching: Any) -> int:
+    if not isinstance(batching, dict):
+        raise InvalidInput(f"batching must be an object, not {shown(batching)}")
+    for key in batching:
+        _choice("batching key", key, BATCHING)
+    controller = _choice("batching.controller", batching.get("controller", "aimd"), CONTROLLERS)
+    wait_ms = batching.get("wait_ms", 0)
+    if isinstance(wait_ms, bool) or wait_ms != 0:
+        raise InvalidInput(f"batching.wait_ms {shown(wait_ms)} is not available; leave it at 0")
+    size = batching.get("size")
+    if controller == "fixed":
+        return _fixed_size(size)
+    if size is not None:
+        raise InvalidInput("batching.size belongs to the fixed controller; aimd finds its own")
+    return DEFAULT_BATCH_SIZE
+
+
+def _fixed_size(size: Any) -> int:
+    if type(size) is not int or size not in INT32 or size <= 0:
+        raise InvalidInput(f"batching.size must be a positive integer, not {shown(size)}")
+    return size
+
+
+def _choice(key: str, value: Any, choices: Collection[str]) -> str:
+    if not isinstance(value, str) or value not in choices:
+        raise InvalidInput(
+            f"{key} {shown(value)} is not available; choose one of: {', '.join(choices)}"
+        )
+    return value

@@ -1,0 +1,89 @@
+"""A listener: a socket, its connections, the clock that watches them, and an orderly end.
+
+uvicorn's own server polls, and takes the process's signals; a daemon with two listeners needs
+neither, so only uvicorn's protocol and configuration are used.
+"""
+
+import asyncio
+from email.utils import formatdate
+
+from starlette.types import ASGIApp
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from clipper.core.clock import utc_now
+from clipper.frontend.protocol import Connection, Door
+
+TICK_S = 1.0
+BACKLOG = 2048
+
+
+class Listener:
+    """Serves an ASGI application, and the door's fast path, on one address."""
+
+    def __init__(self, app: ASGIApp, host: str, port: int, door: Door) -> None:
+        self.host = host
+        self.port = port
+        self._door = door
+        self._config = Config(
+            app,
+            http=Connection,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            reset_contextvars=True,
+        )
+        self._config.load()
+        self._state = ServerState()
+        self._server: asyncio.Server | None = None
+        self._closed = asyncio.Event()
+
+    async def start(self) -> None:
+        """Bind and listen; `port` is then the real one.
+
+        Raises:
+            OSError: the address is taken, or not ours.
+        """
+        loop = asyncio.get_running_loop()
+        self._tick()
+
+        def connect() -> Connection:
+            return Connection(self._config, self._state, loop, self._door)
+
+        self._server = await loop.create_server(connect, self.host, self.port, backlog=BACKLOG)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def _tick(self) -> None:
+        """Once a second: the date for answers, and connections that keep us waiting."""
+        date = formatdate(utc_now(), usegmt=True).encode()
+        self._door.date = b"date: %b\r\n" % date
+        self._state.default_headers = [(b"date", date)]
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for connection in list(self._state.connections):
+            if isinstance(connection, Connection):
+                connection.check(now)
+        if not self._closed.is_set():
+            loop.call_later(TICK_S, self._tick)
+
+    def refuse(self) -> None:
+        """Accept no connection from now on; those that are open are asked to end."""
+        self._door.is_draining = True
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+
+    async def drain(self) -> None:
+        """Return when every connection has ended; cancel this to end them at once."""
+        try:
+            while self._state.connections:
+                self._door.emptied.clear()
+                await self._door.emptied.wait()
+        finally:
+            self._closed.set()
+            for connection in list(self._state.connections):
+                connection.transport.abort()

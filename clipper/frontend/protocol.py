@@ -1,0 +1,269 @@
+"""HTTP/1.1 on a connection: the fast path for predictions, and bounds for whatever comes in.
+
+uvicorn's protocol starts an asyncio task and an ASGI application for each request; that alone costs
+more than a prediction. This one answers `POST /{app}/predict` straight from the parsed bytes, and
+leaves everything else to uvicorn and FastAPI, which declares the same route over the same code. A
+request that follows a pending one on its connection is left to them too, so that answers keep their
+order.
+
+It also bounds what a client can take: the size of a body, whatever its framing, the time that one
+may take to arrive, and answers that are not read.
+"""
+
+import asyncio
+import hmac
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from clipper.frontend.exchange import Exchange
+from clipper.serving.predictor import Predictor
+from clipper.serving.snapshot import Route
+
+LINGER_S = 1.0
+"""How long a connection that we end may go on sending what nobody reads."""
+KEEP_ALIVE_S = 75.0
+PREDICT = b"/predict"
+RETRY = b"retry-after: 1\r\n"
+CLOSE = b"connection: close\r\n"
+
+
+class Pending:
+    """Stands where uvicorn keeps its request in progress while the fast path has one."""
+
+    response_complete = False
+
+
+PENDING: Any = Pending()
+NONE: Any = None
+
+
+@dataclass(slots=True)
+class Door:
+    """What all connections of one listener share."""
+
+    max_body_bytes: int
+    read_timeout_s: float
+    predictor: Predictor | None = None
+    """None: there is no fast path here."""
+    token: bytes = b""
+    """Empty: anyone may ask."""
+    is_draining: bool = False
+    emptied: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the last connection has ended."""
+    date: bytes = b""
+    """The Date header line; kept current by the listener."""
+
+    def find(self, url: bytes) -> tuple[Route, bool] | None:
+        """The application that a predict URL names, and whether it asks for an explanation."""
+        path, _, options = url.partition(b"?")
+        if path.endswith(b"/"):
+            path = path[:-1]
+        if self.predictor is None or not path.endswith(PREDICT):
+            return None
+        route = self.predictor.snapshot.get(path[1 : -len(PREDICT)].decode("latin-1"))
+        return None if route is None else (route, b"explain=1" in options.split(b"&"))
+
+
+class Connection(HttpToolsProtocol):
+    """One client's connection."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        loop: asyncio.AbstractEventLoop,
+        door: Door,
+    ) -> None:
+        super().__init__(config=config, server_state=server_state, app_state={}, _loop=loop)
+        self.door = door
+        self.reading_since = 0.0
+        """When the request that is being read began; 0 between requests."""
+        self.idle_since = loop.time()
+        self._found: tuple[Route, bool] | None = None
+        self._exchange: Exchange | None = None
+        self._raw = bytearray()
+        self._size = self._announced = 0
+        self._is_deaf = False
+        self._keep_alive = True
+
+    def data_received(self, data: bytes) -> None:
+        if not self._is_deaf:
+            super().data_received(data)
+
+    # What the parser finds, in this order
+
+    def on_message_begin(self) -> None:
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+        self._size = self._announced = 0
+        self._found = None
+        self.reading_since = self.loop.time()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name == b"content-length" and value.isdigit():
+            self._announced = int(value)
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self._is_deaf:
+            return
+        if self._announced > self.door.max_body_bytes:
+            self._refuse_size()
+            return
+        if self.parser.get_method() == b"POST" and not self._is_pending():
+            self._found = self.door.find(self.url)
+        if self._found is None:
+            self._leave_to_uvicorn()
+        elif self.door.token and not self._has_token():
+            self._found = None
+            self._leave_to_uvicorn()
+        elif self.expect_100_continue:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        if self._is_deaf:
+            return
+        self._size += len(body)
+        if self._size > self.door.max_body_bytes:
+            self._refuse_size()
+        elif self._found is not None:
+            self._raw += body
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._is_deaf:
+            return
+        self.reading_since = 0.0
+        if self._found is None:
+            super().on_message_complete()
+            return
+        route, explain = self._found
+        raw, self._raw = bytes(self._raw), bytearray()
+        self._keep_alive = self.parser.should_keep_alive() and not self.door.is_draining
+        self.cycle = PENDING
+        exchange = self._exchange = Exchange(self._respond, explain=explain)
+        assert self.door.predictor is not None
+        exchange.begin(self.door.predictor, route, raw)
+
+    def _leave_to_uvicorn(self) -> None:
+        """Do what uvicorn's protocol had done by now, had it seen the request's beginning."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = url, headers, expects
+        self.scope["headers"] = headers
+        super().on_headers_complete()
+        if self.door.is_draining:
+            self.cycle.keep_alive = False
+
+    def _has_token(self) -> bool:
+        given = [value for name, value in self.headers if name == b"authorization"]
+        scheme, _, token = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
+        return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self.door.token)
+
+    # Answers
+
+    def _respond(self, status: int, body: bytes) -> None:
+        """Answer the fast path's request."""
+        self._exchange = None
+        if self.cycle is PENDING:
+            self.cycle = NONE
+        if self.transport.is_closing():
+            return
+        self._write(status, body, keep_alive=self._keep_alive)
+        if not self._keep_alive:
+            self.transport.close()
+        elif self.pipeline:
+            self.on_response_complete()
+        self.idle_since = self.loop.time()
+
+    def _write(self, status: int, body: bytes, *, keep_alive: bool) -> None:
+        self.transport.write(
+            b"%b%bcontent-type: application/json\r\ncontent-length: %d\r\n%b%b\r\n%b"
+            % (
+                STATUS_LINE[status],
+                self.door.date,
+                len(body),
+                RETRY if status in (429, 503) else b"",
+                b"" if keep_alive else CLOSE,
+                body,
+            )
+        )
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._unset_keepalive_if_required()
+        self.idle_since = self.loop.time()
+
+    def _refuse_size(self) -> None:
+        limit = self.door.max_body_bytes
+        self._end(413, "Content Too Large", f"The body is larger than {limit} bytes.")
+
+    def send_400_response(self, msg: str) -> None:
+        self._end(400, "Bad Request", msg)
+
+    def _end(self, status: int, error: str, cause: str) -> None:
+        """Answer what cannot be read to its end, and close when the client had time to see it."""
+        self._is_deaf = True
+        self._raw.clear()
+        if self._is_pending() and self.cycle is not PENDING:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if not self.transport.is_closing():
+            self._write(
+                status, msgspec.json.encode({"error": error, "cause": cause}), keep_alive=False
+            )
+            self.loop.call_later(LINGER_S, self.transport.close)
+
+    # The client's side, and ours, of an end
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._exchange is not None and self.door.predictor is not None:
+            self._exchange.cancel(self.door.predictor)
+            self._exchange = None
+        if self.cycle is PENDING:
+            self.cycle = NONE
+        super().connection_lost(exc)
+        if not self.connections:
+            self.door.emptied.set()
+
+    def pause_writing(self) -> None:
+        """The client does not read its answers: take no more of its requests until it does."""
+        super().pause_writing()
+        self.flow.pause_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.flow.resume_reading()
+
+    def shutdown(self) -> None:
+        """Answer what is in progress and what is on its way, then close."""
+        self._keep_alive = False
+        if self._is_pending() and self.cycle is not PENDING:
+            self.cycle.keep_alive = False
+        self.loop.call_later(LINGER_S, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        if not self.reading_since and not self._is_pending():
+            self.transport.close()
+
+    def _is_pending(self) -> bool:
+        """Whether a request is in progress, whoever answers it."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def check(self, now: float) -> None:
+        """Close a connection that takes too long to send a request, or that sends none."""
+        if self.reading_since:
+            if now - self.reading_since > self.door.read_timeout_s:
+                self._end(408, "Request Timeout", "The request took too long to arrive.")
+        elif not self._is_pending() and now - self.idle_since > KEEP_ALIVE_S:
+            self.transport.close()

@@ -1,0 +1,182 @@
+"""The query listener's application: what applications call.
+
+`POST /{app}/predict` is declared here for OpenAPI, and answers what the fast path leaves; the code
+behind both is `Exchange`.
+"""
+
+import asyncio
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from clipper import __version__
+from clipper.core.errors import InvalidInput, StateError, UnknownApplication
+from clipper.core.types import InputType
+from clipper.frontend.body import parse_json
+from clipper.frontend.decode import CODECS, MalformedQuery
+from clipper.frontend.exchange import Exchange
+from clipper.frontend.failures import add_failures, json_response
+from clipper.frontend.guards import LastResort, TokenGuard
+from clipper.frontend.health import build_health
+from clipper.frontend.old_metrics import old_metrics
+from clipper.frontend.scrape import scrape, wants_prometheus
+from clipper.serving.services import Services
+from clipper.serving.snapshot import Route
+
+
+def _declare(properties: dict[str, str], example: dict[str, Any]) -> dict[str, Any]:
+    """A request body for OpenAPI; it is decoded by the application's input type, not by schema."""
+    schema = {
+        "type": "object",
+        "properties": {key: {"description": text} for key, text in properties.items()},
+        "example": example,
+    }
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+PREDICT = _declare(
+    {
+        "input": "One input, of the application's input type.",
+        "input_batch": "Or an array of inputs; each gets an answer of its own.",
+        "version": "Ask this version of the linked model.",
+        "context": "Whose selection state applies, such as a user.",
+        "slo_ms": "A deadline tighter than the application's.",
+    },
+    {"input": [0.1, 0.2, 0.3]},
+)
+FEEDBACK = _declare(
+    {
+        "query_id": "The query that was answered.",
+        "input": "Or the input that was asked about.",
+        "label": "What was true.",
+        "context": "Whose selection state learns; `uid` is the same.",
+    },
+    {"query_id": 12, "label": 7},
+)
+
+
+def build_query_app(services: Services, query_token: str) -> FastAPI:
+    """Everything that the query listener serves, the fast path aside."""
+    app = FastAPI(
+        title="Clipper",
+        summary="Predictions and feedback",
+        version=__version__,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.include_router(build_health(services.ready))
+    _add_predict(app, services)
+    _add_feedback(app, services)
+    _add_metrics(app, services)
+    add_failures(app)
+    if query_token:
+        app.add_middleware(TokenGuard, token=query_token, what="query")
+    app.add_middleware(LastResort)
+    return app
+
+
+def _route(services: Services, app: str) -> Route:
+    if not services.predictor.is_loaded:
+        raise StateError("The store cannot be reached yet.", hint="Try again shortly.")
+    route = services.predictor.snapshot.get(app)
+    if route is None:
+        raise UnknownApplication(f"No application with name '{app[:128]}' exists.")
+    return route
+
+
+def _add_predict(app: FastAPI, services: Services) -> None:
+    @app.post("/{name}/predict/", include_in_schema=False)
+    @app.post("/{name}/predict", tags=["queries"], openapi_extra=PREDICT)
+    async def predict(name: str, request: Request) -> Response:
+        """Predict; answers within the application's latency objective."""
+        route = _route(services, name)
+        raw = await request.body()
+        answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+
+        def respond(status: int, body: bytes) -> None:
+            headers = {"Retry-After": "1"} if status == 429 else None
+            answered.set_result(Response(body, status, headers, "application/json"))
+
+        explain = request.query_params.get("explain") == "1"
+        exchange = Exchange(respond, explain=explain)
+        try:
+            exchange.begin(services.predictor, route, raw)
+            return await answered
+        finally:
+            exchange.cancel(services.predictor)
+
+
+def _add_feedback(app: FastAPI, services: Services) -> None:
+    @app.post("/{name}/update", tags=["queries"], openapi_extra=FEEDBACK)
+    async def update(name: str, request: Request) -> Response:
+        """Feedback as the old release took it: uid, input and a number as label."""
+        route = _route(services, name)
+        body = _object(await request.body())
+        for key in ("uid", "input", "label"):
+            if key not in body:
+                raise MalformedQuery(f"JSON object does not have required key: {key}")
+        if isinstance(body["label"], bool) or not isinstance(body["label"], int | float):
+            raise MalformedQuery(f"label is {body['label']!r}; it must be a number.")
+        learned = await _by_input(services, route, body)
+        return Response(
+            f"Feedback received? {int(learned)}", headers={"Content-Type": "application/json"}
+        )
+
+    @app.post("/{name}/feedback", tags=["queries"], openapi_extra=FEEDBACK)
+    async def feedback(name: str, request: Request) -> Response:
+        """Say what was true, of a query by its id, or of an input."""
+        route = _route(services, name)
+        body = _object(await request.body())
+        if "label" not in body:
+            raise MalformedQuery("JSON object does not have required key: label")
+        if "query_id" in body:
+            learned = await _by_query(services, route, body)
+        elif "input" in body:
+            learned = await _by_input(services, route, body)
+        else:
+            raise MalformedQuery("The body has neither `query_id` nor `input`.")
+        return json_response({"learned": learned})
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        body = parse_json(raw)
+    except InvalidInput as error:
+        raise MalformedQuery(f"The body is not valid JSON: {error.message}") from None
+    if not isinstance(body, dict):
+        raise MalformedQuery(f"The body is a JSON {type(body).__name__}, not an object.")
+    return body
+
+
+async def _by_query(services: Services, route: Route, body: dict[str, Any]) -> bool:
+    query_id = body["query_id"]
+    if isinstance(query_id, bool) or not isinstance(query_id, int):
+        raise MalformedQuery(f"query_id is {query_id!r}; it must be an integer.")
+    name = route.app.name
+    return await services.feedback.by_query(name, query_id, body["label"], _context(body))
+
+
+async def _by_input(services: Services, route: Route, body: dict[str, Any]) -> bool:
+    input = CODECS[InputType(route.app.input_type)].pack_any(body["input"])
+    return await services.feedback.by_input(route.app.name, input, body["label"], _context(body))
+
+
+def _context(body: dict[str, Any]) -> str | None:
+    """The context, which the old release knew as an integer `uid`."""
+    context, uid = body.get("context"), body.get("uid")
+    if context is not None and not isinstance(context, str):
+        raise MalformedQuery(f"context is {context!r}; it must be a string.")
+    if uid is not None and (isinstance(uid, bool) or not isinstance(uid, int)):
+        raise MalformedQuery(f"uid is {uid!r}; it must be an integer.")
+    return context if uid is None or context is not None else str(uid)
+
+
+def _add_metrics(app: FastAPI, services: Services) -> None:
+    @app.get("/metrics", tags=["status"])
+    async def metrics(request: Request) -> Response:
+        """Metrics: as the old release's JSON, or as Prometheus reads them where it asks."""
+        if wants_prometheus(request):
+            return scrape(services.metrics.registry, request)
+        return json_response(old_metrics(services.metrics, services.status.uptime_s))

@@ -1,0 +1,187 @@
+"""What `/api/v1` takes: strict bodies, in which unknown keys are refused and `"5"` is no 5."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from clipper.core.types import (
+    DEFAULT_BATCH_SIZE,
+    NO_CONTAINER,
+    Application,
+    Deployment,
+    InputType,
+    Model,
+    ModelId,
+)
+from clipper.frontend import keys
+from clipper.serving.catalogue import MAX_REPLICAS, check_name
+
+INT32_MAX = 2**31 - 1
+
+Name = Annotated[
+    str,
+    Field(
+        description="1 to 128 letters, digits, '.', '_' and '-', the first a letter or digit",
+        examples=["resnet"],
+    ),
+]
+Version = Annotated[str, Field(description="formed like a name", examples=["3"])]
+InputTypeName = Annotated[
+    str, Field(description=f"one of {', '.join(InputType)}, or an alias", examples=["floats"])
+]
+Path = Annotated[str, Field(pattern=r"\A[^\x00]*\z")]
+
+
+class Request(BaseModel):
+    """A request's body: immutable, of exactly these keys and types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class PolicyRequest(Request):
+    """A selection policy with parameters, which are its further keys."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"example": {"name": "exp3"}})
+
+    name: str
+
+
+class ApplicationRequest(Request):
+    """An application to be created."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "name": "digits",
+                "input_type": "floats",
+                "default_output": "-1",
+                "slo_ms": 20,
+                "selection_policy": {"name": "exp3", "eta": 0.1},
+            }
+        }
+    )
+
+    name: Name
+    input_type: InputTypeName
+    default_output: str = Field("", description="answers when no model made it in time")
+    latency_slo_micros: int | None = Field(None, gt=0, le=INT32_MAX)
+    slo_ms: float | None = Field(None, ge=0.001, le=INT32_MAX / 1000)
+    selection_policy: str | PolicyRequest = Field("single", union_mode="left_to_right")
+    loss: str = Field("zero_one", description="zero_one, absolute or squared")
+    on_overload: Literal["default", "reject"] = Field(
+        "default", description="answer with the default output, or refuse with 429"
+    )
+
+    @model_validator(mode="after")
+    def _has_one_slo(self) -> Self:
+        if (self.latency_slo_micros is None) == (self.slo_ms is None):
+            raise ValueError("give either slo_ms or latency_slo_micros")
+        return self
+
+    def application(self) -> Application:
+        """What is asked for, as our noun.
+
+        Raises:
+            InvalidInput: no such input type, policy or loss.
+        """
+        asked = self.selection_policy
+        policy = keys.policy_of(asked if isinstance(asked, str) else asked.model_dump())
+        return Application(
+            self.name,
+            InputType.parse(self.input_type),
+            self.default_output,
+            self.latency_slo_micros or round((self.slo_ms or 0) * 1000),
+            policy=policy.name,
+            policy_params=policy.params,
+            loss=keys.loss_of(self.loss),
+            on_overload=self.on_overload,
+        )
+
+
+class BatchingRequest(Request):
+    """How the batch size of a model version is found."""
+
+    controller: str = Field("aimd", description="aimd adapts it to the latency; fixed")
+    size: int | None = Field(None, description="of the fixed controller")
+    wait_ms: float = Field(0, description="not available yet: leave it at 0")
+
+
+class DeploymentRequest(Request):
+    """How the replicas of a model version are started."""
+
+    manager: Literal["process", "docker"] = "process"
+    framework: str = Field(examples=["sklearn"])
+    path: Path = Field(examples=["/srv/models/digits.joblib"])
+    model_data: Path = ""
+    replicas: int = Field(1, ge=1, le=MAX_REPLICAS)
+    image: str = Field("", description="docker only; empty is the framework's own")
+
+    def deployment(self) -> Deployment:
+        """What is asked for, as our noun.
+
+        Raises:
+            InvalidInput: the framework's name cannot be one.
+        """
+        check_name("framework", self.framework)
+        return Deployment(**self.model_dump())
+
+
+class ModelRequest(Request):
+    """A model version to be registered and, with `deployment`, to be brought up."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "name": "digits",
+                "version": "1",
+                "input_type": "floats",
+                "deployment": {"framework": "sklearn", "path": "/srv/models/digits.joblib"},
+            }
+        }
+    )
+
+    name: Name
+    version: Version
+    input_type: InputTypeName
+    labels: list[str] = Field([], description="for your own use")
+    batch_size: int = Field(DEFAULT_BATCH_SIZE, description="a fixed one, or -1 to let it be found")
+    batching: BatchingRequest | None = None
+    deployment: DeploymentRequest | None = None
+    container_name: str | None = None
+    timeout_s: float = Field(120.0, gt=0, le=3600, description="how long it may take to come up")
+
+    def model(self) -> Model:
+        """What is asked for, as our noun.
+
+        Raises:
+            InvalidInput: no such input type, or a batch size that cannot be.
+        """
+        batching = self.batching.model_dump(exclude_none=True) if self.batching else None
+        deployment = self.deployment.deployment() if self.deployment else None
+        return Model(
+            ModelId(self.name, self.version),
+            InputType.parse(self.input_type),
+            tuple(self.labels),
+            self.container_name or _container_name(deployment),
+            model_data_path=deployment.path if deployment else "",
+            batch_size=keys.batch_size_of(self.batch_size, batching),
+            deployment=deployment,
+        )
+
+
+def _container_name(deployment: Deployment | None) -> str:
+    if deployment is None:
+        return NO_CONTAINER
+    return deployment.image or deployment.manager
+
+
+class CurrentRequest(Request):
+    """The version that shall answer."""
+
+    version: Version
+
+
+class ReplicasRequest(Request):
+    """How many replicas there shall be."""
+
+    replicas: int = Field(ge=0, le=MAX_REPLICAS, examples=[2])

@@ -1,0 +1,94 @@
+"""Batches as columns: inputs to one block of bytes, and blocks of bytes back to outputs.
+
+A container's answer is not trusted: whatever does not fit the batch is a `ModelFailed` that says
+what was wrong, and the replica stays usable.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from clipper.core.errors import ModelFailed
+from clipper.core.outputs import output_of, parse_json, parse_text
+from clipper.core.types import Input, InputType, Output
+from clipper.rpc.model_pb2 import Batch, Outputs, OutputType, Shape
+from clipper.rpc.model_pb2 import InputType as WireType
+
+WIRE_TYPE = {
+    InputType.INTEGERS: WireType.INTEGERS,
+    InputType.FLOATS: WireType.FLOATS,
+    InputType.DOUBLES: WireType.DOUBLES,
+    InputType.STRINGS: WireType.STRINGS,
+    InputType.BYTES: WireType.BYTES,
+    InputType.JSON: WireType.JSON,
+}
+ITEM_BYTES = {InputType.INTEGERS: 4, InputType.FLOATS: 4, InputType.DOUBLES: 8}
+OUTPUT_DTYPE: dict[int, np.dtype[Any]] = {
+    OutputType.INT64: np.dtype("<i8"),
+    OutputType.FLOAT32: np.dtype("<f4"),
+    OutputType.FLOAT64: np.dtype("<f8"),
+    OutputType.BOOL: np.dtype("?"),
+}
+
+
+def encode_batch(batch_id: int, input_type: InputType, inputs: Sequence[Input]) -> Batch:
+    """One message for all inputs; the number of messages inside it does not grow with the batch."""
+    batch = Batch(
+        id=batch_id,
+        input_type=WIRE_TYPE[input_type],
+        size=len(inputs),
+        data=b"".join([item.data for item in inputs]),
+    )
+    item_bytes = ITEM_BYTES.get(input_type)
+    if item_bytes is None:
+        batch.lengths.extend([len(item.data) for item in inputs])
+    else:
+        shapes = [item.shape or (len(item.data) // item_bytes,) for item in inputs]
+        if shapes.count(shapes[0]) == len(shapes):
+            del shapes[1:]
+        batch.shapes.extend([Shape(dims=shape) for shape in shapes])
+    return batch
+
+
+def decode_outputs(outputs: Outputs, size: int) -> list[Output]:
+    """The outputs of a batch of the given size.
+
+    Raises:
+        ModelFailed: not one output for each input, NaN, or columns that do not add up.
+    """
+    if outputs.size != size:
+        raise ModelFailed(f"The model gave {outputs.size} outputs for {size} inputs.")
+    if outputs.type in (OutputType.TEXT, OutputType.JSON_TEXT):
+        return _texts(outputs)
+    return _numbers(outputs)
+
+
+def _numbers(outputs: Outputs) -> list[Output]:
+    dtype = OUTPUT_DTYPE.get(outputs.type)
+    if dtype is None:
+        raise ModelFailed(f"The container sent outputs of an unknown type, {outputs.type}.")
+    shape = (outputs.size, *outputs.dims)
+    if len(outputs.data) != math.prod(shape) * dtype.itemsize:
+        raise ModelFailed(
+            f"The container sent {len(outputs.data)} bytes for outputs of shape {list(shape)}."
+        )
+    array = np.frombuffer(outputs.data, dtype).reshape(shape)
+    if dtype.kind == "f" and not np.isfinite(array).all():
+        raise ModelFailed("The model's output has NaN or Infinity in it.")
+    return [output_of(value) for value in array.tolist()]
+
+
+def _texts(outputs: Outputs) -> list[Output]:
+    if len(outputs.lengths) != outputs.size or sum(outputs.lengths) != len(outputs.data):
+        raise ModelFailed("The container sent texts whose lengths do not add up.")
+    read = parse_text if outputs.type == OutputType.TEXT else parse_json
+    data, start, texts = outputs.data, 0, []
+    try:
+        for length in outputs.lengths:
+            texts.append(read(data[start : start + length]))
+            start += length
+    except ValueError as error:
+        raise ModelFailed(f"The container sent outputs that cannot be read: {error}") from None
+    return texts

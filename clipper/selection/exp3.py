@@ -1,0 +1,101 @@
+"""Exp3: one model a query, chosen at random by what each has cost so far.
+
+Auer, Cesa-Bianchi, Freund and Schapire (2002), "The Nonstochastic Multiarmed Bandit Problem", as
+Clipper uses it (NSDI '17, "Single Model Selection Policy"): model i is drawn with probability
+`p_i = s_i / sum(s)`, and its loss L in [0, 1] multiplies `s_i` by `exp(-eta L / p_i)`.
+
+Where we differ, and why:
+
+* Weights are kept as logarithms, the largest at 0, so that they stay finite for ever.
+* Implicit exploration (Neu 2015): the loss is divided by `p_i + eta / 2`, so that a rare draw
+  cannot throw a model out in one step.
+* No log-weight falls below a floor. The plain rule must earn back every loss ever suffered before
+  it forgives: a model that was worse for a million queries would be tried again only after another
+  hundred thousand failures of the best. At the floor a model still gets about one query in a
+  thousand, which is how its recovery, or the others' failure, is noticed.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from clipper.core.errors import InvalidInput
+from clipper.core.types import ModelId, Output
+from clipper.selection.policy import Combination, Selection
+
+FLOOR = -7.0
+
+
+class Exp3State(msgspec.Struct, frozen=True):
+    """What one context has learned, by model version (`name:version`)."""
+
+    log_weights: dict[str, float] = {}
+    pulls: dict[str, int] = {}
+    losses: dict[str, float] = {}
+    """Sum of the losses observed."""
+
+
+class Exp3:
+    """The bandit; `eta` sets how fast it reacts."""
+
+    name = "exp3"
+    state_type: type[Any] | None = Exp3State
+    links_many = True
+
+    def __init__(self, eta: float = 0.1) -> None:
+        if not 0 < eta <= 1:
+            raise InvalidInput(
+                f"exp3 got eta={eta}", hint="eta is above 0 and at most 1; 0.1 suits most."
+            )
+        self.eta = eta
+
+    def init(self) -> Exp3State:
+        """Every model is as good as any other."""
+        return Exp3State()
+
+    def probabilities(self, state: Exp3State, models: Sequence[ModelId]) -> list[float]:
+        """The probability of each model; sums to 1. A model not seen before starts at the mean."""
+        known = [state.log_weights.get(str(model)) for model in models]
+        seen = [weight for weight in known if weight is not None]
+        mean = sum(seen) / len(seen) if seen else 0.0
+        weights = [math.exp(mean if weight is None else weight) for weight in known]
+        total = sum(weights)
+        return [weight / total for weight in weights]
+
+    def select(self, state: Exp3State, models: Sequence[ModelId], draw: float) -> Selection:
+        """Draw one model."""
+        for model, probability in zip(models, self.probabilities(state, models), strict=True):
+            if draw < probability:
+                return Selection((model,), probability)
+            draw -= probability
+        return Selection((model,), probability)
+
+    def combine(self, state: Exp3State, outputs: Mapping[ModelId, Output]) -> Combination:
+        """The output of the one that was drawn."""
+        return Combination(next(iter(outputs.values())), 1.0)
+
+    def observe(
+        self,
+        state: Exp3State,
+        models: Sequence[ModelId],
+        selection: Selection,
+        losses: Mapping[ModelId, float],
+    ) -> Exp3State:
+        """Lower the weight of the model that was drawn by its loss."""
+        (drawn,) = selection.models
+        loss = losses[drawn]
+        probabilities = self.probabilities(state, models)
+        logs = {
+            str(model): math.log(probability)
+            for model, probability in zip(models, probabilities, strict=True)
+        }
+        key = str(drawn)
+        logs[key] = logs.get(key, 0.0) - self.eta * loss / (selection.propensity + self.eta / 2)
+        top = max(logs.values())
+        return Exp3State(
+            log_weights={model: max(FLOOR, weight - top) for model, weight in logs.items()},
+            pulls={**state.pulls, key: state.pulls.get(key, 0) + 1},
+            losses={**state.losses, key: state.losses.get(key, 0.0) + loss},
+        )

@@ -1,0 +1,348 @@
+"""The catalogue: applications, models and links, as they are and as they may be changed.
+
+Every change is checked against the configuration, written to the store, and only then adopted: what
+was acknowledged is durable, and the next query sees it. The messages are those of the old release
+where it had one, because its clients show them; the hints are ours.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from clipper.core.config import Config
+from clipper.core.errors import (
+    AlreadyExists,
+    Conflict,
+    Incompatible,
+    InvalidInput,
+    StateError,
+    UnknownApplication,
+    UnknownModel,
+)
+from clipper.core.types import DEFAULT_BATCH_SIZE, NAME, Application, Model, ModelId
+from clipper.selection.losses import LOSSES
+from clipper.selection.policies import make_policy
+from clipper.serving.states import SelectionStates
+from clipper.state.registry import Registry
+
+ON_OVERLOAD = ("default", "reject")
+MAX_REPLICAS = 1000
+
+
+class Catalogue:
+    """What is registered; `config` is replaced, never changed in place."""
+
+    def __init__(
+        self, registry: Registry, states: SelectionStates, on_change: Callable[[Config], None]
+    ) -> None:
+        self.config = Config()
+        self.is_loaded = False
+        self._registry = registry
+        self._states = states
+        self._on_change = on_change
+        self._lock = asyncio.Lock()
+
+    async def load(self) -> None:
+        """Read everything from the store, if it is new.
+
+        Raises:
+            StateError: the store cannot be read; what was known stays.
+        """
+        async with self._lock:
+            if not self.is_loaded or await self._registry.revision() != self.config.revision:
+                self._adopt(await self._registry.load())
+
+    def _adopt(self, config: Config) -> None:
+        self.config = config
+        self.is_loaded = True
+        self._on_change(config)
+
+    async def _change(self, edit: Callable[[Config], Config]) -> None:
+        """Check and apply a change; where another daemon was faster, on top of its change."""
+        if not self.is_loaded:
+            raise StateError(
+                "The store cannot be reached yet.", hint="See `clipper-admin status`; try again."
+            )
+        async with self._lock:
+            while True:
+                after = edit(self.config)
+                try:
+                    saved = await self._registry.save(self.config, after)
+                except Conflict:
+                    self._adopt(await self._registry.load())
+                    continue
+                self._adopt(saved)
+                return
+
+    async def add_application(self, app: Application) -> None:
+        """Register an application; it starts with no learned state.
+
+        Raises:
+            AlreadyExists, InvalidInput: its name is taken, or a field is out of range.
+        """
+        _check_application(app)
+
+        def edit(config: Config) -> Config:
+            if app.name in config.applications:
+                raise AlreadyExists(
+                    f"application '{app.name}' already exists",
+                    hint="Choose another name, or delete it first.",
+                )
+            return config.with_application(app)
+
+        if app.name not in self.config.applications:
+            await self._states.forget(app.name)
+        await self._change(edit)
+
+    async def delete_application(self, name: str) -> None:
+        """Remove an application, its links and what it learned.
+
+        Raises:
+            UnknownApplication: there is none of this name.
+        """
+
+        def edit(config: Config) -> Config:
+            _application(config, name, f"Application '{name}' does not exist")
+            return config.without_application(name)
+
+        await self._change(edit)
+        await self._states.forget(name)
+
+    async def link(self, app_name: str, names: Sequence[str]) -> None:
+        """Link models to an application.
+
+        Raises:
+            UnknownApplication, UnknownModel, Incompatible, InvalidInput, AlreadyExists.
+        """
+
+        def edit(config: Config) -> Config:
+            app = _application(config, app_name, f"No app with name '{app_name}' exists.")
+            _check_links(config, app, names)
+            return config.with_application(replace(app, models=(*app.models, *names)))
+
+        await self._change(edit)
+
+    async def unlink(self, app_name: str, names: Sequence[str]) -> None:
+        """Remove links.
+
+        Raises:
+            UnknownApplication, UnknownModel.
+        """
+
+        def edit(config: Config) -> Config:
+            app = _application(config, app_name, f"No app with name {app_name} exists.")
+            for name in names:
+                if name not in app.models:
+                    raise UnknownModel(
+                        f"Cannot remove nonexistent link between app {app_name} and model {name}"
+                    )
+            kept = tuple(name for name in app.models if name not in names)
+            return config.with_application(replace(app, models=kept))
+
+        await self._change(edit)
+
+    def check_new(self, config: Config, model: Model) -> None:
+        """Whether a model version may be added, or deployed onto a registration without replicas.
+
+        Raises:
+            AlreadyExists, Incompatible, InvalidInput.
+        """
+        _check_model(model)
+        found = config.models.get(model.id)
+        if found is not None:
+            if found.deployment is not None or model.deployment is None:
+                raise AlreadyExists(
+                    f"model with name '{model.id.name}' and version '{model.id.version}' "
+                    "already exists",
+                    hint="Deploy under another version, or delete this one first.",
+                )
+            if found.input_type is not model.input_type:
+                raise Incompatible(
+                    f"{model.id} is registered with input type '{found.input_type}'; "
+                    f"it cannot be deployed with '{model.input_type}'."
+                )
+        _check_linked_apps(config, model)
+
+    async def add_model(self, model: Model) -> None:
+        """Register a version, or give a registered one its replicas; it becomes current.
+
+        Raises:
+            AlreadyExists, Incompatible, InvalidInput.
+        """
+
+        def edit(config: Config) -> Config:
+            self.check_new(config, model)
+            numbered = replace(model, registered=config.next_number())
+            return config.with_model(numbered).with_current(model.id)
+
+        await self._change(edit)
+
+    async def set_current(self, model: ModelId) -> None:
+        """Roll a model to another of its versions.
+
+        Raises:
+            UnknownModel, Incompatible.
+        """
+
+        def edit(config: Config) -> Config:
+            if not config.versions(model.name):
+                raise UnknownModel(f"Cannot set version for nonexistent model '{model.name}'")
+            if model not in config.models:
+                raise UnknownModel(
+                    f"Cannot set non-existent version '{model.version}' "
+                    f"for model with name '{model.name}'"
+                )
+            _check_linked_apps(config, config.models[model])
+            return config.with_current(model)
+
+        await self._change(edit)
+
+    async def delete_model(self, model: ModelId) -> None:
+        """Remove a version; if it was current, the newest that remains becomes current.
+
+        Raises:
+            UnknownModel: there is none.
+        """
+
+        def edit(config: Config) -> Config:
+            self.model(model, config)
+            return config.without_model(model)
+
+        await self._change(edit)
+
+    async def scale(self, model: ModelId, replicas: int) -> None:
+        """Have so many replicas.
+
+        Raises:
+            UnknownModel, Incompatible, InvalidInput.
+        """
+
+        def edit(config: Config) -> Config:
+            found = self.model(model, config)
+            if found.deployment is None:
+                raise Incompatible(
+                    f"{model} was registered without containers; it has no replicas to scale.",
+                    hint="Deploy it first.",
+                )
+            if not 0 <= replicas <= MAX_REPLICAS:
+                raise InvalidInput(
+                    f"{replicas} is not a number of replicas", hint=f"0 to {MAX_REPLICAS}."
+                )
+            deployment = replace(found.deployment, replicas=replicas)
+            return config.with_model(replace(found, deployment=deployment))
+
+        await self._change(edit)
+
+    def model(self, model: ModelId, config: Config | None = None) -> Model:
+        """A registered version.
+
+        Raises:
+            UnknownModel: there is none.
+        """
+        found = (config or self.config).models.get(model)
+        if found is None:
+            raise UnknownModel(
+                f"model with name '{model.name}' and version '{model.version}' does not exist",
+                hint="`clipper-admin model list` shows what there is.",
+            )
+        return found
+
+
+def _application(config: Config, name: str, missing: str) -> Application:
+    if name not in config.applications:
+        raise UnknownApplication(missing, hint="`clipper-admin app list` shows what there is.")
+    return config.applications[name]
+
+
+def check_name(what: str, name: str) -> None:
+    """Names are used in paths, URLs and labels.
+
+    Raises:
+        InvalidInput: not a name.
+    """
+    if not NAME.match(name):
+        raise InvalidInput(
+            f"Invalid {what} supplied: '{name[:150]}'.",
+            hint="Use letters, digits, '.', '_' and '-', at most 128, the first a letter or digit.",
+        )
+
+
+def _check_application(app: Application) -> None:
+    check_name("application name", app.name)
+    if app.latency_slo_micros <= 0:
+        raise InvalidInput(
+            f"latency_slo_micros is {app.latency_slo_micros}; it must be above 0.",
+            hint="100000 is a tenth of a second.",
+        )
+    if app.loss not in LOSSES:
+        raise InvalidInput(
+            f"There is no loss '{app.loss}'.", hint=f"Choose one of: {', '.join(LOSSES)}."
+        )
+    if app.on_overload not in ON_OVERLOAD:
+        raise InvalidInput(
+            f"on_overload is '{app.on_overload}'.", hint=f"Choose one of: {', '.join(ON_OVERLOAD)}."
+        )
+    make_policy(app.policy, app.policy_params)
+
+
+def _check_model(model: Model) -> None:
+    check_name("model name", model.id.name)
+    check_name("model version", model.id.version)
+    if model.batch_size <= 0 and model.batch_size != DEFAULT_BATCH_SIZE:
+        raise InvalidInput(
+            "The batch size must be positive or DEFAULT_BATCH_SIZE, which is -1",
+            hint="-1 adapts it to the latency objective.",
+        )
+    if model.deployment is not None and not 1 <= model.deployment.replicas <= MAX_REPLICAS:
+        raise InvalidInput(
+            f"{model.deployment.replicas} is not a number of replicas", hint=f"1 to {MAX_REPLICAS}."
+        )
+
+
+def _check_linked_apps(config: Config, model: Model) -> None:
+    for app in config.applications.values():
+        if model.id.name in app.models and app.input_type is not model.input_type:
+            raise Incompatible(
+                f"Model with name '{model.id.name}' is linked to application '{app.name}' "
+                f"and has incompatible input_type '{model.input_type}'. "
+                f"The application has input_type '{app.input_type}'."
+            )
+
+
+def _check_links(config: Config, app: Application, names: Sequence[str]) -> None:
+    for name in names:
+        if name not in config.current:
+            raise UnknownModel(
+                f"No model with name '{name}' exists.", hint="Register or deploy it first."
+            )
+        input_type = config.models[ModelId(name, config.current[name])].input_type
+        if input_type is not app.input_type:
+            raise Incompatible(
+                f"Model with name '{name}' has incompatible input_type '{input_type}'. "
+                f"Application '{app.name}' has input_type '{app.input_type}'."
+            )
+    if not names:
+        raise InvalidInput(
+            "Please provide the name of the model that you want to link "
+            f"to the application '{app.name}'"
+        )
+    if not make_policy(app.policy, app.policy_params).links_many:
+        _check_single_link(app, names)
+    for name in names:
+        if name in app.models or names.count(name) > 1:
+            raise AlreadyExists(f"The model with name '{name}' is already linked to '{app.name}'")
+
+
+def _check_single_link(app: Application, names: Sequence[str]) -> None:
+    hint = "Unlink the other one, or create the application with a policy for several, as exp3."
+    if len(names) > 1:
+        raise Incompatible(
+            "Applications must be linked with at most one model. "
+            f"{len(names)} were named for the application '{app.name}'.",
+            hint=hint,
+        )
+    for linked in app.models:
+        if linked != names[0]:
+            raise AlreadyExists(
+                f"A model with name {linked} is already linked to '{app.name}'.", hint=hint
+            )

@@ -1,0 +1,123 @@
+"""Feedback: what was true, joined with what was predicted, taught to the policy.
+
+By query id the prediction is in the journal. By input the policy selects as it would for a query,
+the cache (or, on a miss, the model) gives the prediction, and that is judged.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from clipper.core.errors import InvalidInput, UnknownApplication, UnknownQuery
+from clipper.core.types import DEFAULT_CONTEXT, Input, ModelId, Output
+from clipper.selection.losses import LOSSES
+from clipper.selection.policy import Selection, State
+from clipper.serving.journal import Journal
+from clipper.serving.predictor import Predictor
+from clipper.serving.query import Query
+from clipper.serving.snapshot import Route
+from clipper.serving.states import SelectionStates
+
+
+class Feedback:
+    """Learns from labels; every method says whether something was learned."""
+
+    def __init__(self, predictor: Predictor, states: SelectionStates, journal: Journal) -> None:
+        self._predictor = predictor
+        self._states = states
+        self._journal = journal
+
+    async def by_query(self, app: str, query_id: int, label: Any, context: str | None) -> bool:
+        """The truth about a query that was answered; told twice, it counts once.
+
+        Raises:
+            UnknownApplication: no such application.
+            UnknownQuery: never asked of this application, or too long ago.
+            InvalidInput: a label that the application's loss cannot judge, or another context.
+            StateError: the store cannot be written; nothing was learned.
+        """
+        route = self._route(app)
+        record = self._journal.read(query_id)
+        if record is None or record.app != app:
+            raise UnknownQuery(
+                f"Query {query_id} of application '{app}' is unknown or too old.",
+                hint="Send feedback sooner, or name the input instead of the query.",
+            )
+        if record.selection is None:
+            route.stats.feedbacks += 1
+            return False
+        if context is not None and context != record.context:
+            raise InvalidInput(
+                f"Query {query_id} was asked in context '{record.context}', not '{context}'.",
+                hint="Leave the context out; the query's own applies.",
+            )
+        losses = _losses(route, label, record.outputs)
+        if record.is_judged:
+            return False
+        record.is_judged = True
+        try:
+            await self._learn(route, record.context, record.selection, losses)
+        except BaseException:
+            record.is_judged = False
+            raise
+        return True
+
+    async def by_input(self, app: str, input: Input, label: Any, context: str | None) -> bool:
+        """The truth about an input.
+
+        Raises:
+            UnknownApplication: no such application.
+            InvalidInput: a label that the application's loss cannot judge.
+            StateError: the store cannot be written; nothing was learned.
+        """
+        route = self._route(app)
+        if route.policy.state_type is None or not route.models:
+            route.stats.feedbacks += 1
+            return False
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[Query] = loop.create_future()
+        now = self._predictor.now()
+        query = Query(route, input, now, now + route.app.slo_s, answered.set_result)
+        query.context = context or DEFAULT_CONTEXT
+        try:
+            self._predictor.submit(query)
+            await answered
+        finally:
+            self._predictor.cancel(query)
+        if query.selection is None or not query.outputs:
+            return False
+        return await self.by_query(app, query.id, label, query.context)
+
+    async def _learn(
+        self, route: Route, context: str, selection: Selection, losses: Mapping[ModelId, float]
+    ) -> None:
+        models = tuple(route.models)
+
+        def learn(state: State) -> State:
+            return route.policy.observe(state, models, selection, losses)
+
+        await self._states.update(route.app.name, context, route.policy, learn)
+        route.stats.feedbacks += 1
+
+    def _route(self, app: str) -> Route:
+        route = self._predictor.snapshot.get(app)
+        if route is None:
+            raise UnknownApplication(f"No application with name '{app}' exists.")
+        return route
+
+    async def state(self, app: str, context: str) -> State:
+        """What a context has learned; None where nothing is ever learned.
+
+        Raises:
+            UnknownApplication: no such application.
+            StateError: the store cannot be read.
+        """
+        route = self._route(app)
+        if route.policy.state_type is None:
+            return None
+        return await self._states.load(app, context, route.policy)
+
+
+def _losses(route: Route, label: Any, outputs: Mapping[ModelId, Output]) -> Mapping[ModelId, float]:
+    loss = LOSSES[route.app.loss]
+    return {model: loss(label, output.value) for model, output in outputs.items()}

@@ -1,0 +1,140 @@
+"""The fleet: for every deployed model version, as many live replicas as it should have."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from clipper.abstraction.layer import ModelAbstractionLayer
+from clipper.core.config import Config
+from clipper.core.errors import DeployError, InvalidInput, UnknownModel
+from clipper.core.tasks import Tasks
+from clipper.core.types import Deployment, Model, ModelId, ReplicaId
+from clipper.deploy.manager import Container, ContainerManager, ContainerSpec
+from clipper.serving.replicas import Connector, Keeper, ReplicaStatus
+
+
+class Fleet:
+    """All replicas; `reconcile` is told what there should be."""
+
+    def __init__(
+        self,
+        managers: Mapping[str, ContainerManager],
+        connector: Connector,
+        layer: ModelAbstractionLayer,
+    ) -> None:
+        self._managers = managers
+        self._connector = connector
+        self._layer = layer
+        self._keepers: dict[ReplicaId, Keeper] = {}
+        self._trials: set[ModelId] = set()
+        self._lives: dict[Keeper, asyncio.Task[None]] = {}
+        self._tasks = Tasks()
+        self._opened: set[str] = set()
+        self._opening = asyncio.Lock()
+
+    def reconcile(self, config: Config) -> None:
+        """Start and stop replicas until there are those that the configuration wants."""
+        wanted = {
+            ReplicaId(model.id, index): model
+            for model in config.models.values()
+            if model.deployment is not None
+            for index in range(model.deployment.replicas)
+        }
+        for replica in list(self._keepers):
+            if replica not in wanted and replica.model not in self._trials:
+                self._keepers.pop(replica).stop()
+        for replica, model in wanted.items():
+            if replica not in self._keepers:
+                self._keep(replica, model, self._deployment(model))
+
+    def _deployment(self, model: Model) -> Deployment:
+        deployment = model.deployment
+        if deployment is None or deployment.manager not in self._managers:
+            name = "none" if deployment is None else deployment.manager
+            raise InvalidInput(
+                f"{model.id} asks for the container manager '{name}'.",
+                hint=f"Choose one of: {', '.join(self._managers)}.",
+            )
+        return deployment
+
+    def _keep(self, replica: ReplicaId, model: Model, deployment: Deployment) -> Keeper:
+        spec = ContainerSpec(replica, model.input_type, deployment)
+        keeper = Keeper(spec, self._layer.add(model), self._start, self._connector)
+        self._keepers[replica] = keeper
+        life = self._tasks.spawn(f"keep {replica}", keeper.run())
+        self._lives[keeper] = life
+        life.add_done_callback(lambda _: self._lives.pop(keeper, None))
+        return keeper
+
+    async def _start(self, spec: ContainerSpec) -> Container:
+        name = spec.deployment.manager
+        manager = self._managers[name]
+        async with self._opening:
+            if name not in self._opened:
+                await manager.open()
+                self._opened.add(name)
+        return await manager.start(spec)
+
+    async def try_out(
+        self, model: Model, timeout_s: float, commit: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Start a version's first replica, and keep it if it gets ready and the commit succeeds.
+
+        Raises:
+            DeployError: it did not get ready; nothing of it is left.
+        """
+        replica = ReplicaId(model.id, 0)
+        self._trials.add(model.id)
+        keeper = self._keep(replica, model, self._deployment(model))
+        try:
+            await self._first_ready(keeper, timeout_s)
+            await commit()
+        except BaseException:
+            self._keepers.pop(replica, None)
+            keeper.stop()
+            if keeper in self._lives:
+                await asyncio.wait((self._lives[keeper],))
+            raise
+        finally:
+            self._trials.discard(model.id)
+
+    async def _first_ready(self, keeper: Keeper, timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await asyncio.shield(keeper.first_ready)
+        except TimeoutError:
+            lines = "".join(f"\n  {line}" for line in await self.logs(keeper.replica, 20))
+            raise DeployError(
+                f"{keeper.replica} was not ready within {timeout_s:g} s"
+                + (f"; its last lines:{lines}" if lines else "."),
+                hint="Give it more time with --timeout, or look at what it waits for.",
+            ) from None
+
+    def status(self, model: ModelId) -> list[ReplicaStatus]:
+        """The replicas of a version, by index."""
+        keepers = [keeper for id, keeper in self._keepers.items() if id.model == model]
+        return sorted((keeper.status() for keeper in keepers), key=lambda one: one.replica.index)
+
+    def counts(self) -> dict[str, int]:
+        """How many replicas are in each state."""
+        states = [keeper.state for keeper in self._keepers.values()]
+        return {state: states.count(state) for state in ("ready", "starting", "backing_off")}
+
+    async def logs(self, replica: ReplicaId, tail: int) -> Sequence[str]:
+        """The last lines that a replica wrote.
+
+        Raises:
+            UnknownModel: there is no such replica.
+        """
+        keeper = self._keepers.get(replica)
+        if keeper is None:
+            raise UnknownModel(f"There is no replica {replica}.")
+        return await self._managers[keeper.manager].logs(replica, tail)
+
+    async def close(self) -> None:
+        """Stop every replica, the batches in hand answered, then the managers."""
+        for keeper in list(self._lives):
+            keeper.stop()
+        while self._lives:
+            await asyncio.wait(list(self._lives.values()))
+        for name in self._opened:
+            await self._managers[name].close()

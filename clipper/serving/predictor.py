@@ -1,0 +1,223 @@
+"""Predict: select, ask, combine, answer by the deadline with whatever is there by then.
+
+This is the hot path. A query costs one `Query`, at most one `Task` for each model asked, and calls
+of plain functions: no asyncio task, no lock, no log line. A selection state that is not in memory
+is the exception: it is loaded first, by a task.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from random import Random
+
+from clipper.abstraction.layer import ServedModel
+from clipper.abstraction.queue import NOTHING
+from clipper.core.clock import loop_clock
+from clipper.core.errors import (
+    ClipperError,
+    DeadlineExceeded,
+    ModelFailed,
+    Overloaded,
+    QueueFull,
+    ReplicaFailed,
+    ReplicaUnavailable,
+    StateError,
+)
+from clipper.core.tasks import Tasks
+from clipper.core.types import DEFAULT_CONTEXT, ModelId, Output
+from clipper.selection.policy import State
+from clipper.serving.ids import QueryIds
+from clipper.serving.journal import Journal, Record
+from clipper.serving.query import FAILED, LATE, NO_MODELS, Query
+from clipper.serving.snapshot import Snapshot
+from clipper.serving.states import SelectionStates
+
+RECORD_BYTES = 800
+"""What the journal's note of a query costs, besides its outputs."""
+
+
+class Predictor:
+    """Answers queries from the current snapshot."""
+
+    def __init__(
+        self, ids: QueryIds, states: SelectionStates, journal: Journal, random: Random
+    ) -> None:
+        self.snapshot: Snapshot = {}
+        self.is_loaded = False
+        """False until the configuration has been read once."""
+        self.active = 0
+        """Queries that are not settled yet."""
+        self._ids = ids
+        self._states = states
+        self._journal = journal
+        self._draw: Callable[[], float] = random.random
+        self.now = loop_clock()
+        self._tasks = Tasks()
+        self._idle: asyncio.Event | None = None
+
+    def submit(self, query: Query) -> None:
+        """Start a query; its `reply` is called once, at its deadline at the latest.
+
+        `reply` may be called before this returns.
+
+        Raises:
+            InvalidInput: it asks for a version that does not exist.
+            Overloaded: there is no room, and the application rejects what it cannot take.
+        """
+        route = query.route
+        if query.version is not None:
+            served = route.requested(query.version)
+            asked: tuple[ServedModel, ...] = () if served is None else (served,)
+        else:
+            asked = route.fixed
+        self.active += 1
+        query.id = self._ids.take()
+        if not route.models:
+            self._default(query, "no_model", NO_MODELS)
+        elif asked:
+            self._ask(query, asked)
+        else:
+            self._select(query)
+        if not query.is_settled:
+            route.expiry.watch(query)
+
+    def _select(self, query: Query) -> None:
+        """Ask the policy; its state is loaded first where it is not in memory."""
+        query.context = query.context or DEFAULT_CONTEXT
+        state = self._states.peek(query.route.app.name, query.context)
+        if state is None:
+            self._tasks.spawn(f"load the context of query {query.id}", self._load(query))
+        else:
+            self._choose(query, state)
+
+    async def _load(self, query: Query) -> None:
+        route = query.route
+        try:
+            state = await self._states.load(route.app.name, query.context, route.policy)
+        except StateError:
+            # What is served is served on, with what a fresh context knows.
+            state = route.policy.init()
+        if not query.is_settled:
+            try:
+                self._choose(query, state)
+            except Overloaded as error:
+                query.error = error
+                query.reply(query)
+
+    def _choose(self, query: Query, state: State) -> None:
+        route = query.route
+        query.state = state
+        query.selection = route.policy.select(state, tuple(route.models), self._draw())
+        self._ask(query, [route.models[model] for model in query.selection.models])
+
+    def _ask(self, query: Query, asked: Sequence[ServedModel]) -> None:
+        query.missing = len(asked)
+        for served in asked:
+            waiter = partial(self._arrive, query, served.id)
+            try:
+                found = served.predict(query.input, query.deadline, waiter)
+            except ReplicaUnavailable as error:
+                self._arrive(query, served.id, error)
+            except QueueFull as error:
+                if query.route.app.on_overload == "reject":
+                    query.route.stats.rejected += 1
+                    self._finish(query)
+                    raise
+                self._arrive(query, served.id, error)
+            else:
+                if isinstance(found, Output):
+                    query.cache = "exact"
+                    self._arrive(query, served.id, found)
+                else:
+                    query.waiting.append((served, found, waiter))
+
+    def _arrive(self, query: Query, model: ModelId, outcome: Output | ClipperError) -> None:
+        """One model's output, or why there is none; the last to come completes the query."""
+        if query.is_settled:
+            return
+        query.missing -= 1
+        if isinstance(outcome, Output):
+            query.outputs[model] = outcome
+        else:
+            query.failure = outcome
+        if not query.missing:
+            self._complete(query)
+
+    def expire(self, query: Query) -> None:
+        """The deadline has come: answer from what is there."""
+        self._complete(query)
+
+    def _complete(self, query: Query) -> None:
+        if query.outputs:
+            policy = query.route.policy
+            query.output, query.confidence = policy.combine(query.state, query.outputs)
+            query.models = tuple(query.outputs)
+            query.route.stats.answered += 1
+            self._answer(query)
+        else:
+            self._default(query, *_cause(query.failure))
+
+    def _default(self, query: Query, outcome: str, explanation: str) -> None:
+        query.route.stats.count_default(outcome)
+        query.explanation = explanation
+        self._answer(query)
+
+    def _answer(self, query: Query) -> None:
+        route = query.route
+        query.latency_s = self.now() - query.arrived
+        route.stats.latency.observe(query.latency_s)
+        self._finish(query)
+        record = route.record
+        if query.selection is not None and query.outputs:
+            record = Record(
+                route.app.name,
+                query.context,
+                query.selection,
+                query.outputs,
+                RECORD_BYTES + sum(3 * len(output.json) for output in query.outputs.values()),
+            )
+        self._journal.write(query.id, record)
+        query.reply(query)
+        query.waiting.clear()
+
+    def cancel(self, query: Query) -> None:
+        """Whoever asked has gone; nobody is answered."""
+        if not query.is_settled:
+            query.route.stats.cancelled += 1
+            self._finish(query)
+            query.waiting.clear()
+
+    def _finish(self, query: Query) -> None:
+        query.is_settled = True
+        query.input = NOTHING
+        self.active -= 1
+        if query.missing:
+            for served, task, waiter in query.waiting:
+                served.withdraw(task, waiter)
+        if self._idle is not None and not self.active:
+            self._idle.set()
+
+    async def drain(self) -> None:
+        """Return once every query is settled; nothing new is submitted meanwhile."""
+        self._idle = asyncio.Event()
+        if self.active:
+            await self._idle.wait()
+
+    async def close(self) -> None:
+        """End what still loads."""
+        await self._tasks.cancel()
+
+
+def _cause(failure: ClipperError | None) -> tuple[str, str]:
+    """The outcome under which a query without an output is counted, and its explanation."""
+    match failure:
+        case ModelFailed():
+            return "model_failed", f"{FAILED}: {failure.message}"
+        case QueueFull():
+            return "overloaded", f"{LATE}: {failure.message}"
+        case None | DeadlineExceeded():
+            return "late", LATE
+        case ReplicaFailed():
+            return "late", f"{LATE}: {failure.message}"
+        case _:
+            return "no_model", f"{NO_MODELS}: {failure.message}"

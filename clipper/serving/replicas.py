@@ -1,0 +1,204 @@
+"""Keeping a replica alive: one life after another, with back-off in between.
+
+A keeper starts a container, connects, lets it serve, and starts another when it ends. What it is
+doing is its state:
+
+    starting -> ready -> backing_off -> starting ...      and from anywhere: -> stopping
+
+Whoever deploys awaits `first_ready`, which fails with the reason if the first life does not get
+ready.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from clipper.abstraction.dispatcher import Replica
+from clipper.abstraction.layer import ServedModel
+from clipper.core.errors import ClipperError, DeployError, ReplicaFailed
+from clipper.core.tasks import Tasks
+from clipper.core.types import InputType, ReplicaId
+from clipper.deploy.manager import Container, ContainerSpec, Exit
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+BACKOFF_S = 0.25
+BACKOFF_MAX_S = 20.0
+SETTLED_S = 30.0
+"""A replica that lived this long is started again without delay, should it end."""
+STOP_GRACE_S = 5.0
+EXIT_GRACE_S = 0.5
+"""How long a broken connection may wait for the exit code that explains it."""
+
+
+class ReplicaLink(Replica, Protocol):
+    """A connection to a container."""
+
+    async def connect(self) -> None:
+        """Return when the model is loaded; raises ReplicaFailed."""
+
+    async def close(self) -> None:
+        """Let go of it."""
+
+
+Connector = Callable[[ReplicaId, InputType, str, str], ReplicaLink]
+"""(replica, input type, address, token) -> a link that is not connected yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaStatus:
+    """One replica, as an operator sees it."""
+
+    replica: ReplicaId
+    state: str
+    identity: str
+    restarts: int
+    last_exit: str
+    batch_size_limit: int
+
+
+class Keeper:
+    """Keeps one replica of a model version alive until it is told to stop."""
+
+    def __init__(
+        self,
+        spec: ContainerSpec,
+        served: ServedModel,
+        start: Callable[[ContainerSpec], Awaitable[Container]],
+        connector: Connector,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.replica = spec.replica
+        self.manager = spec.deployment.manager
+        self.served = served
+        self.state = ""
+        self.identity = ""
+        self.restarts = 0
+        self.last_exit = ""
+        self.first_ready: asyncio.Future[None] = loop.create_future()
+        """Settled when the first life gets ready, or fails to; awaited by who deploys."""
+        self.first_ready.add_done_callback(lambda done: done.exception())
+        self._spec = spec
+        self._start = start
+        self._connector = connector
+        self._stop: asyncio.Future[None] = loop.create_future()
+        self._tasks = Tasks()
+        self._move("starting")
+
+    def _move(self, state: str) -> None:
+        self.state = state
+        self.served.stats.states[self.replica.index] = state
+
+    def stop(self) -> None:
+        """Finish the batch in hand, then end the container; `run` returns when it is gone."""
+        if not self._stop.done():
+            self._move("stopping")
+            self._stop.set_result(None)
+
+    async def run(self) -> None:
+        """One life after another."""
+        now = asyncio.get_running_loop().time
+        delay_s = BACKOFF_S
+        try:
+            while not self._stop.done():
+                started = now()
+                try:
+                    await self._live()
+                except ClipperError as error:
+                    self._failed(error)
+                if now() - started > SETTLED_S:
+                    delay_s = BACKOFF_S
+                if not self._stop.done():
+                    await self._back_off(delay_s)
+                delay_s = min(2 * delay_s, BACKOFF_MAX_S)
+        finally:
+            await self._tasks.cancel()
+            self.served.stats.states.pop(self.replica.index, None)
+            if not self.first_ready.done():
+                self.first_ready.set_exception(DeployError(f"{self.replica} was stopped."))
+
+    async def _live(self) -> None:
+        """Start a container and serve from it until it ends or is told to stop."""
+        self._move("starting")
+        container = await self._start(self._spec)
+        self.identity = container.identity
+        exited = self._spawn("watch", container.wait())
+        link = self._connector(
+            self.replica, self._spec.input_type, container.address, container.token
+        )
+        try:
+            connecting = self._spawn("connect", link.connect())
+            if await self._outlives(connecting, exited):
+                self._became_ready()
+                dispatcher = self.served.dispatcher(link)
+                serving = self._spawn("dispatch", self.served.serve(dispatcher))
+                if not await self._outlives(serving, exited):
+                    dispatcher.stop()
+                    await asyncio.wait((serving, exited), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await self._tasks.cancel()
+            await link.close()
+            await container.stop(STOP_GRACE_S)
+            self.identity = ""
+
+    def _spawn(self, what: str, call: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        return self._tasks.spawn(f"{what} {self.replica}", call, is_awaited=True)
+
+    async def _outlives(self, task: "asyncio.Task[None]", exited: "asyncio.Task[Exit]") -> bool:
+        """Wait for a task; False where the stop came first.
+
+        Raises:
+            ReplicaFailed: the task failed, or the container ended.
+        """
+        await asyncio.wait((task, exited, self._stop), return_when=asyncio.FIRST_COMPLETED)
+        if self._stop.done() and not task.done():
+            return False
+        if task.done() and task.exception() is None:
+            return True
+        # A connection breaks a moment before the exit code, which says more, is there.
+        await asyncio.wait((exited,), timeout=EXIT_GRACE_S)
+        if exited.done():
+            raise ReplicaFailed(_describe(self.replica, exited.result()))
+        task.result()
+        return True
+
+    def _became_ready(self) -> None:
+        self._move("ready")
+        extra = {"action": "replica_ready", "replica": str(self.replica)}
+        log.info("%s is ready (%s)", self.replica, self.identity, extra=extra)
+        if not self.first_ready.done():
+            self.first_ready.set_result(None)
+
+    def _failed(self, error: ClipperError) -> None:
+        self.last_exit = error.message
+        if self.first_ready.done():
+            extra = {"action": "replica_failed", "replica": str(self.replica)}
+            log.warning("%s; it is started again", error.message, extra=extra)
+        else:
+            self.first_ready.set_exception(error)
+
+    async def _back_off(self, delay_s: float) -> None:
+        self._move("backing_off")
+        self.restarts += 1
+        self.served.stats.restarts += 1
+        await asyncio.wait((self._stop,), timeout=delay_s)
+
+    def status(self) -> ReplicaStatus:
+        """How it is."""
+        return ReplicaStatus(
+            replica=self.replica,
+            state=self.state,
+            identity=self.identity,
+            restarts=self.restarts,
+            last_exit=self.last_exit,
+            batch_size_limit=int(self.served.stats.limits.get(self.replica.index, 0)),
+        )
+
+
+def _describe(replica: ReplicaId, exit: Exit) -> str:
+    lines = "".join(f"\n  {line}" for line in exit.lines)
+    return f"{replica} {exit.reason}" + (f"; its last lines:{lines}" if lines else "")

@@ -1,0 +1,103 @@
+"""What a query needs to know, prepared: built when the configuration changes, then only read."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from clipper.abstraction.layer import ModelAbstractionLayer, ServedModel
+from clipper.core.config import Config
+from clipper.core.errors import InvalidInput
+from clipper.core.metrics import ApplicationStats, Metrics
+from clipper.core.outputs import parse_text
+from clipper.core.types import Application, ModelId, Output
+from clipper.selection.policies import make_policy
+from clipper.selection.policy import SelectionPolicy
+from clipper.serving.expiry import Expiry
+from clipper.serving.journal import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One application, ready to be asked."""
+
+    app: Application
+    default: Output
+    policy: SelectionPolicy
+    models: Mapping[ModelId, ServedModel]
+    """Current versions of the linked models."""
+    fixed: tuple[ServedModel, ...]
+    """The choice of a policy that has nothing to choose; empty where there is a state to ask."""
+    versions: Mapping[str, Mapping[str, ServedModel]]
+    """Every version of each linked model, for queries that ask for one."""
+    stats: ApplicationStats
+    record: Record
+    """The journal's note of a query that nothing can be learned from."""
+    expiry: Expiry[Any]
+
+    def requested(self, version: str) -> ServedModel | None:
+        """The version that a query asks for, or None where no model is linked.
+
+        Raises:
+            InvalidInput: no linked model has it.
+        """
+        for versions in self.versions.values():
+            if version in versions:
+                return versions[version]
+        for name in self.versions:
+            raise InvalidInput(f"Requested version: {version} does not exist for model: {name}")
+        return None
+
+
+Snapshot = Mapping[str, Route]
+
+
+def build_snapshot(
+    config: Config,
+    layer: ModelAbstractionLayer,
+    metrics: Metrics,
+    expire: Callable[[Any], None],
+) -> Snapshot:
+    """A route for each application; models must be in the layer already."""
+    return {
+        app.name: _build_route(app, config, layer, metrics, expire)
+        for app in config.applications.values()
+    }
+
+
+def _build_route(
+    app: Application,
+    config: Config,
+    layer: ModelAbstractionLayer,
+    metrics: Metrics,
+    expire: Callable[[Any], None],
+) -> Route:
+    policy = make_policy(app.policy, app.policy_params)
+    current = [ModelId(name, config.current[name]) for name in app.models if name in config.current]
+    models = {model: layer.models[model] for model in current}
+    versions: dict[str, dict[str, ServedModel]] = {name: {} for name in app.models}
+    for model in config.models:
+        if model.name in versions:
+            versions[model.name][model.version] = layer.models[model]
+    fixed: tuple[ServedModel, ...] = ()
+    if policy.state_type is None and current:
+        fixed = tuple(models[model] for model in policy.select(None, current, 0.0).models)
+    return Route(
+        app=app,
+        default=parse_text(app.default_output.encode()),
+        policy=policy,
+        models=models,
+        fixed=fixed,
+        versions=versions,
+        stats=metrics.application(app.name),
+        record=Record(app.name),
+        expiry=Expiry(expire),
+    )
+
+
+def strictest_slos(config: Config) -> dict[ModelId, float]:
+    """For each model version, the smallest SLO among the applications that link its model."""
+    slos: dict[str, float] = {}
+    for app in config.applications.values():
+        for name in app.models:
+            slos[name] = min(app.slo_s, slos.get(name, app.slo_s))
+    return {model: slos[model.name] for model in config.models if model.name in slos}

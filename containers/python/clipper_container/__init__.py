@@ -1,0 +1,6 @@
+"""Serves a Python model to Clipper: write a class with `predict_batch`, name it, run it."""
+
+from clipper_container.container import ModelContainer
+
+__all__ = ["ModelContainer"]
+__version__ = "0.1.0"

@@ -1,0 +1,29 @@
+# The daemon, with everything that its process replicas need. It never runs Docker itself.
+# The build context, put together by docker/build.sh, holds `wheels/`.
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+
+FROM ${BASE_IMAGE} AS packages
+COPY wheels /wheels
+RUN python3 -m venv --without-pip /opt/clipper \
+    && python3 -m pip --python /opt/clipper/bin/python install \
+        --no-cache-dir --no-index --find-links /wheels 'clipper-serving[sklearn]'
+
+FROM ${BASE_IMAGE}
+RUN groupadd --gid 10001 clipper \
+    && useradd --uid 10001 --gid clipper --create-home --home-dir /var/lib/clipper clipper
+COPY --from=packages /opt/clipper /opt/clipper
+
+# Beyond loopback the daemon asks for CLIPPER_ADMIN_TOKEN, or CLIPPER_ADMIN_TOKEN_FILE.
+ENV LANG=C.UTF-8 \
+    PATH=/opt/clipper/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONUNBUFFERED=1 \
+    CLIPPER_HOST=0.0.0.0 \
+    CLIPPER_DATA_DIR=/var/lib/clipper/data
+USER 10001:10001
+WORKDIR /var/lib/clipper
+VOLUME /var/lib/clipper
+EXPOSE 1337 1338
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:1338/health/live', timeout=4)"]
+ENTRYPOINT ["clipperd"]

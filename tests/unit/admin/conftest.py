@@ -1,0 +1,263 @@
+"""A daemon in a dict that speaks both listeners' HTTP, and the clients wired to it."""
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from clipper.admin.aio import AsyncQueryClient
+from clipper.admin.cli import app as cli
+from clipper.admin.client import ClipperConnection
+from clipper.admin.terminal import Target
+
+Json = dict[str, Any]
+Answer = tuple[int, Any]
+
+
+class Refusal(Exception):
+    """The fake daemon says no."""
+
+    def __init__(self, status: int, code: str, message: str, hint: str = "Do otherwise.") -> None:
+        super().__init__(message)
+        self.answer = (status, {"error": {"code": code, "message": message, "hint": hint}})
+
+
+class FakeDaemon:
+    """Applications, models and answers in memory; ports 1337 and 1338 as the real one has them."""
+
+    def __init__(self) -> None:
+        self.apps: dict[str, Json] = {}
+        self.models: dict[tuple[str, str], Json] = {}
+        self.queries: dict[int, Json] = {}
+        self.requests: list[httpx.Request] = []
+        self.tokens: dict[int, str] = {}
+        self.down: set[int] = set()
+        self.logs: list[str] = []
+        self.deploy_error = ""
+        self.stuck = False
+        self.status: Json = {
+            "version": "0.1.0",
+            "uptime_s": 3725.0,
+            "store": {"url": "memory://", "state": "ok"},
+            "ready": True,
+            "not_ready": [],
+        }
+        self._ids = itertools.count(7)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answer as the real daemon does."""
+        self.requests.append(request)
+        port = request.url.port or 80
+        if port in self.down:
+            raise httpx.ConnectError("Connection refused", request=request)
+        wanted = self.tokens.get(port)
+        if wanted and request.headers.get("Authorization") != f"Bearer {wanted}":
+            body = {"error": {"code": "unauthorized", "message": "No valid token.", "hint": ""}}
+            return httpx.Response(401, json=body)
+        try:
+            status, answer = (self._admin if port == 1338 else self._query)(request)
+        except Refusal as refusal:
+            status, answer = refusal.answer
+        if answer is None:
+            return httpx.Response(status)
+        return httpx.Response(status, json=answer)
+
+    def _query(self, request: httpx.Request) -> Answer:
+        body = json.loads(request.content) if request.content else {}
+        match request.method, request.url.path.strip("/").split("/"):
+            case "GET", ["health", "live"]:
+                return 200, {"status": "live"}
+            case "GET", ["metrics"]:
+                return 200, {"counters": [{"app:a:num_predictions": {"count": "1"}}]}
+            case "POST", [app, _] if app not in self.apps:
+                return 404, {"error": "Not Found", "cause": f"There is no application {app}."}
+            case "POST", [app, "predict"]:
+                return 200, self._predict(self.apps[app], body)
+            case "POST", [app, "feedback"]:
+                known = "input" in body or body["query_id"] in self.queries
+                if not known:
+                    return 404, {"error": "Not Found", "cause": "Unknown query."}
+                return 200, {"learned": bool(self.apps[app]["linked_models"])}
+        return 404, {"error": "Not Found", "cause": request.url.path}
+
+    def _predict(self, app: Json, body: Json) -> Json:
+        if "input" in body:
+            return self._answer(app, body["input"])
+        answers = [self._answer(app, one) for one in body["input_batch"]]
+        return answers[0] if len(answers) == 1 else {"batch_predictions": answers}
+
+    def _answer(self, app: Json, value: Any) -> Json:
+        query_id = next(self._ids)
+        self.queries[query_id] = app
+        if app["linked_models"]:
+            output = sum(value) if isinstance(value, list) else value
+            return {"query_id": query_id, "output": output, "default": False, "models": ["m:1"]}
+        return {
+            "query_id": query_id,
+            "output": app["default_output"],
+            "default": True,
+            "default_explanation": "No connected models found for query",
+        }
+
+    def _admin(self, request: httpx.Request) -> Answer:
+        body = json.loads(request.content) if request.content else {}
+        method, parts = request.method, request.url.path.strip("/").split("/")
+        if (method, parts) == ("GET", ["health", "live"]):
+            return 200, {"status": "live"}
+        assert parts[:2] == ["api", "v1"], parts
+        kind, names = parts[2], parts[3:]
+        if kind == "status":
+            ready = sum(model["replicas"]["ready"] for model in self.models.values())
+            counts = {"ready": ready, "starting": 0, "backing_off": 0}
+            totals = {"applications": len(self.apps), "models": len(self.models)}
+            return 200, {"replicas": counts} | totals | self.status
+        if kind == "deployments":
+            return 200, [{"model": "m:1", "phase": "starting", "elapsed_s": 1.2}]
+        if kind == "applications":
+            return self._applications(method, names, body, request)
+        return self._models(method, names, body, request)
+
+    def _applications(
+        self, method: str, names: list[str], body: Json, request: httpx.Request
+    ) -> Answer:
+        if names and names[0] not in self.apps:
+            message = f"Application '{names[0]}' does not exist"
+            raise Refusal(404, "unknown_application", message)
+        match method, names:
+            case "GET", []:
+                return 200, list(self.apps.values())
+            case "POST", []:
+                return 201, self._add_application(body)
+            case "GET", [name]:
+                return 200, self.apps[name]
+            case "DELETE", [name]:
+                del self.apps[name]
+                return 204, None
+            case "PUT", [name, "links", model]:
+                self.apps[name]["linked_models"].append(model)
+                return 204, None
+            case "DELETE", [name, "links", model]:
+                self.apps[name]["linked_models"].remove(model)
+                return 204, None
+            case "GET", [name, "selection"]:
+                context = request.url.params.get("context", "0")
+                answer = {"application": name, "context": context, "policy": "single"}
+                return 200, answer | {"state": {"m": 0.5}}
+        raise Refusal(405, "method_not_allowed", "No.")
+
+    def _add_application(self, body: Json) -> Json:
+        if body["name"] in self.apps:
+            raise Refusal(409, "already_exists", f"application '{body['name']}' already exists")
+        policy = body["selection_policy"]
+        policy = {"name": policy} if isinstance(policy, str) else policy
+        app: Json = {"linked_models": [], "loss": "zero_one", "on_overload": "default"} | body
+        app |= {"selection_policy": policy, "slo_ms": body["latency_slo_micros"] / 1000}
+        self.apps[body["name"]] = app
+        return app
+
+    def _models(self, method: str, names: list[str], body: Json, request: httpx.Request) -> Answer:
+        match method, names:
+            case "GET", []:
+                return 200, list(self.models.values())
+            case "POST", []:
+                return 201, self._add_model(body)
+            case "GET", [name]:
+                versions = [one for one in self.models.values() if one["name"] == name]
+                if not versions:
+                    raise Refusal(404, "unknown_model", f"No model {name}.")
+                return 200, versions
+            case "PUT", [name, "current"]:
+                return 200, self._set_current(name, body["version"])
+        name, _, version, *rest = names
+        model = self._model(name, version)
+        match method, rest:
+            case "GET", []:
+                return 200, model | {"replica_states": self._replicas(model)}
+            case "DELETE", []:
+                del self.models[name, version]
+                return 204, None
+            case "PUT", ["replicas"]:
+                count = body["replicas"]
+                ready = model["replicas"]["ready"] if self.stuck else count
+                model["replicas"] = {"wanted": count, "ready": ready}
+                return 200, model | {"replica_states": self._replicas(model)}
+            case "GET", ["logs"]:
+                return 200, {"lines": self.logs[-int(request.url.params["tail"]) :]}
+        raise Refusal(405, "method_not_allowed", "No.")
+
+    def _model(self, name: str, version: str) -> Json:
+        try:
+            return self.models[name, version]
+        except KeyError:
+            message = f"model with name '{name}' and version '{version}' does not exist"
+            raise Refusal(404, "unknown_model", message) from None
+
+    def _add_model(self, body: Json) -> Json:
+        key = body["name"], body["version"]
+        if key in self.models:
+            raise Refusal(409, "already_exists", f"model {key} already exists")
+        if self.deploy_error:
+            raise Refusal(502, "deploy_failed", self.deploy_error)
+        deployment = body.get("deployment")
+        count = deployment["replicas"] if deployment else 0
+        model = body | {
+            "container_name": body.get("container_name", "NO_CONTAINER"),
+            "deployment": deployment,
+            "replicas": {"wanted": count, "ready": count},
+        }
+        self.models[key] = model
+        return self._set_current(*key)
+
+    def _set_current(self, name: str, version: str) -> Json:
+        chosen = self._model(name, version)
+        for model in self.models.values():
+            if model["name"] == name:
+                model["is_current"] = model is chosen
+        return chosen
+
+    def _replicas(self, model: Json) -> list[Json]:
+        return [
+            {
+                "index": index,
+                "state": "ready",
+                "identity": f"pid {4711 + index}",
+                "restarts": 0,
+                "last_exit": "",
+                "batch_size_limit": 16,
+            }
+            for index in range(model["replicas"]["wanted"])
+        ]
+
+
+@pytest.fixture
+def daemon() -> FakeDaemon:
+    """A daemon without sockets."""
+    return FakeDaemon()
+
+
+@pytest.fixture
+def clipper(daemon: FakeDaemon) -> Iterator[ClipperConnection]:
+    """A connection to it."""
+    with ClipperConnection(transport=httpx.MockTransport(daemon)) as connection:
+        yield connection
+
+
+@pytest.fixture
+def queries(daemon: FakeDaemon) -> AsyncQueryClient:
+    """The asyncio client, wired to it."""
+    return AsyncQueryClient(transport=httpx.MockTransport(daemon))
+
+
+@pytest.fixture
+def run(daemon: FakeDaemon) -> Callable[..., Result]:
+    """`clipper-admin` with these arguments, in this process."""
+
+    def invoke(*arguments: str, **options: Any) -> Result:
+        target = Target(transport=httpx.MockTransport(daemon))
+        return CliRunner().invoke(cli, list(arguments), obj=target, **options)
+
+    return invoke

@@ -1,0 +1,214 @@
+"""clipper-admin in this process, against a daemon in a dict: output, questions, exit codes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CREATE = ("app", "create", "digits", "--input-type", "floats", "--slo-ms", "20")
+DEPLOY = ("model", "deploy", "m", "1", "--framework", "noop")
+
+
+def test_three_steps_serve_a_model(run: Any, daemon: Any) -> None:
+    assert run(*CREATE, "--default-output", "-1", "--policy", "single").exit_code == 0
+    assert run(*DEPLOY, "--input-type", "floats", "--replicas", "2").exit_code == 0
+    assert run("app", "link", "digits", "m").exit_code == 0
+    result = run("query", "digits", "[1, 2]")
+    assert result.exit_code == 0
+    assert result.stdout == "3\n"
+    assert "query 7" in result.stderr
+    assert daemon.apps["digits"]["latency_slo_micros"] == 20_000
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("app", "list"),
+        ("app", "show", "digits"),
+        ("app", "show", "digits", "--context", "0"),
+        ("model", "list"),
+        ("model", "show", "m"),
+        ("model", "show", "m", "1"),
+        ("model", "logs", "m", "1"),
+        ("model", "scale", "m", "1", "2"),
+        ("model", "set-version", "m", "1"),
+        ("query", "digits", "[1]"),
+        ("query", "digits", "[[1], [2]]", "--batch"),
+        ("feedback", "digits", "--input", "[1]", "--label", "1"),
+        ("status",),
+        ("doctor",),
+        ("app", "create", "other", "--input-type", "floats"),
+        ("model", "deploy", "m", "2", "--framework", "noop"),
+    ],
+    ids=" ".join,
+)
+def test_json_is_all_there_is_on_stdout(run: Any, arguments: tuple[str, ...]) -> None:
+    run(*CREATE)
+    run(*DEPLOY)
+    run("app", "link", "digits", "m")
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.stderr
+    json.loads(result.stdout)
+    plain = run(*arguments)
+    assert plain.exit_code in (0, 1)  # 1: it exists by now
+
+
+def test_what_was_listed_can_be_read_by_people(run: Any, daemon: Any) -> None:
+    run(*CREATE, "--default-output", "[red]")
+    run(*DEPLOY)
+    run("app", "link", "digits", "m")
+    listing = run("app", "list").stdout.splitlines()
+    assert " ".join(listing[0].split()) == "NAME INPUT SLO MS POLICY MODELS DEFAULT OUTPUT"
+    assert listing[1].split() == ["digits", "floats", "20", "single", "m", "[red]"]
+    assert run("model", "list").stdout.splitlines()[1].split() == [
+        *("m", "1", "yes", "floats", "noop", "process", "1/1")
+    ]
+    assert "learned for 0" in run("app", "show", "digits", "--context", "0").stdout
+    assert "pid 4711" in run("model", "show", "m", "1").stdout
+    assert "1 h 2 min" in run("status").stdout
+    daemon.logs = ["[bold]loading", "ready"]
+    assert run("model", "logs", "m", "1").stdout == "[bold]loading\nready\n"
+
+
+def test_nothing_there_yet_says_what_to_do(run: Any) -> None:
+    assert "app create" in run("app", "list").stderr
+    assert "model deploy" in run("model", "list").stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("app", "show", "nope"),
+        ("app", "delete", "nope"),
+        ("app", "link", "nope", "m"),
+        ("model", "show", "nope"),
+        ("model", "show", "nope", "1"),
+        ("model", "scale", "nope", "1", "2"),
+        ("query", "nope", "[1]"),
+        ("feedback", "nope", "--query-id", "1", "--label", "1"),
+    ],
+    ids=" ".join,
+)
+def test_a_refusal_exits_1_with_a_next_step(run: Any, arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "nope" in result.stderr
+    assert "Next:  " in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("app", "create"),
+        ("app", "create", "a", "--input-type", "floats", "--slo-ms", "0"),
+        ("app", "create", "a", "--input-type", "floats", "--policy", "{"),
+        ("app", "nonsense"),
+        ("model", "deploy", "m", "1", "/no/such/file"),
+        ("model", "deploy", "m", "1", "rules.py", "--framework", "python"),
+        ("model", "deploy", "m", "1", "", "--batching", "{}", "--batch-size", "1"),
+        ("model", "scale", "m", "1", "-2"),
+        ("model", "logs", "m", "1", "--follow", "--json"),
+        ("query", "digits", "hello"),
+        ("query", "digits", "1", "--batch"),
+        ("feedback", "digits", "--label", "1"),
+        ("app", "list", "--url", "ftp://x"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_2_before_anything_is_sent(
+    run: Any, daemon: Any, arguments: tuple[str, ...]
+) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr
+    assert daemon.requests == []
+
+
+def test_an_unreachable_daemon_exits_3(run: Any, daemon: Any) -> None:
+    daemon.down = {1337, 1338}
+    for arguments in [("app", "list"), ("query", "a", "[1]"), ("status",), ("doctor",)]:
+        result = run(*arguments)
+        assert result.exit_code == 3, arguments
+        assert "clipperd" in result.stdout + result.stderr
+
+
+def test_a_failed_deployment_exits_4(run: Any, daemon: Any) -> None:
+    daemon.deploy_error = "exited with code 1: ValueError: no weights"
+    result = run(*DEPLOY)
+    assert result.exit_code == 4
+    assert "no weights" in result.stderr
+    daemon.deploy_error = ""
+    run(*DEPLOY)
+    daemon.stuck = True
+    assert run("model", "scale", "m", "1", "3", "--timeout", "1").exit_code == 4
+    assert run("model", "scale", "m", "1", "3", "--no-wait").exit_code == 0
+
+
+def test_flags_become_what_the_daemon_is_sent(
+    run: Any, daemon: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rules.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    options = ("--batching", '{"controller": "fixed", "size": 8}', "--image", "mine:1")
+    result = run("model", "deploy", "r", "1", "rules.py:Rules", *options, "--manager", "docker")
+    assert result.exit_code == 0, result.stderr
+    model = daemon.models["r", "1"]
+    assert model["batching"] == {"controller": "fixed", "size": 8}
+    assert model["deployment"]["framework"] == "python"
+    assert model["deployment"]["manager"] == "docker"
+    assert model["deployment"]["image"] == "mine:1"
+    run("model", "deploy", "r", "2", "rules.py:Rules", "--batch-size", "4", "--label", "x")
+    assert daemon.models["r", "2"]["batch_size"] == 4
+    assert daemon.models["r", "2"]["labels"] == ["x"]
+    policy = '{"name": "exp3", "eta": 0.1}'
+    run("app", "create", "p", "--input-type", "floats", "--policy", policy, "--loss", "squared")
+    assert daemon.apps["p"]["selection_policy"] == {"name": "exp3", "eta": 0.1}
+
+
+def test_the_daemon_may_be_named_before_or_after_the_command_or_in_the_environment(
+    run: Any, daemon: Any
+) -> None:
+    daemon.tokens = {1338: "s3cret"}
+    assert run("app", "list").exit_code == 1
+    assert run("--token", "s3cret", "app", "list").exit_code == 0
+    assert run("app", "list", "--token", "s3cret").exit_code == 0
+    assert run("app", "list", env={"CLIPPER_TOKEN": "s3cret"}).exit_code == 0
+    assert run("app", "list", env={"CLIPPER_URL": "http://10.1.1.1:1338"}).exit_code == 1
+    assert daemon.requests[-1].url.host == "10.1.1.1"
+    daemon.tokens = {1337: "q"}
+    run(*CREATE)
+    assert run("query", "digits", "[1]").exit_code == 1
+    assert run("query", "digits", "[1]", "--query-token", "q").exit_code == 0
+
+
+def test_a_script_is_not_asked_and_a_person_is(
+    run: Any, daemon: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(*CREATE)
+    assert run("app", "delete", "digits").exit_code == 0
+    run(*CREATE)
+    run(*DEPLOY)
+    monkeypatch.setattr("clipper.admin.terminal.asked_by_a_person", lambda: True)
+    assert run("app", "delete", "digits", input="n\n").exit_code == 1
+    assert "digits" in daemon.apps
+    assert run("app", "delete", "digits", input="y\n").exit_code == 0
+    assert run("model", "delete", "m", "1", input="n\n").exit_code == 1
+    assert run("model", "delete", "m", "1", "--yes").exit_code == 0
+    assert daemon.models == {}
+
+
+def test_a_query_may_come_from_stdin(run: Any) -> None:
+    run(*CREATE, "--default-output", "none")
+    result = run("query", "digits", "-", input="[1, 2]")
+    assert result.stdout == '"none"\n'
+    assert "No connected models found" in result.stderr
+
+
+def test_help_has_examples_and_the_exit_codes(run: Any) -> None:
+    assert "Exit codes" in run("--help").stdout
+    for group in ([], ["app", "create"], ["model", "deploy"], ["query"], ["doctor"]):
+        assert "clipper-admin" in run(*group, "--help").stdout
+    assert run("--version").stdout.startswith("clipper-admin 0.")

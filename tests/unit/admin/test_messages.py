@@ -1,0 +1,136 @@
+"""Requests and answers of the query listener, as pure functions."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from clipper.admin.errors import ClipperUnreachable, InvalidCall
+from clipper.admin.messages import (
+    MISSING,
+    QueryOptions,
+    encode,
+    feedback_request,
+    parse_batch,
+    parse_feedback,
+    parse_prediction,
+    path,
+    predict_batch_request,
+    predict_request,
+)
+
+ANSWER = {"query_id": 3, "output": 1.5, "default": False, "models": ["m:1"]}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (np.array([1.0, 2.5]), "[1.0,2.5]"),
+        (np.arange(4, dtype=np.int32).reshape(2, 2), "[[0,1],[2,3]]"),
+        (np.float32(0.5), "0.5"),
+        ([np.int64(1), 2], "[1,2]"),
+        ((1, 2), "[1,2]"),
+        (b"\x00\xff", '"AP8="'),
+        ([bytearray(b"a"), memoryview(b"b")], '["YQ==","Yg=="]'),
+        ("päck", '"päck"'),
+        (None, "null"),
+        ([], "[]"),
+    ],
+)
+def test_a_value_becomes_json(value: object, text: str) -> None:
+    assert encode(value).decode() == text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [float("nan"), np.array([np.inf]), {1, 2}, object(), 1j, "\ud800"],
+    ids=["nan", "infinite array", "set", "object", "complex", "half a letter"],
+)
+def test_what_json_cannot_say_is_refused_with_a_hint(value: object) -> None:
+    with pytest.raises(InvalidCall, match="cannot be sent") as refusal:
+        encode(value)
+    assert "arrays" in refusal.value.hint
+
+
+def test_a_value_that_holds_itself_is_refused() -> None:
+    value: list[Any] = []
+    value.append(value)
+    with pytest.raises(InvalidCall):
+        encode(value)
+
+
+def test_names_are_percent_encoded_and_absent_queries_left_out() -> None:
+    assert path("a/b", "pre dict", explain=None) == "/a%2Fb/pre%20dict"
+    assert path("a", tail=5, context="x&y") == "/a?tail=5&context=x%26y"
+
+
+def test_a_query_carries_only_what_was_given() -> None:
+    plain = predict_request("digits", [1], QueryOptions())
+    assert (plain.method, plain.path, plain.body) == (
+        "POST",
+        "/digits/predict",
+        b'{"input":[1]}',
+    )
+    full = predict_request("digits", [1], QueryOptions("2", "user-17", 5, explain=True))
+    assert full.path == "/digits/predict?explain=1"
+    assert json.loads(full.body or b"") == {
+        "input": [1],
+        "version": "2",
+        "context": "user-17",
+        "slo_ms": 5,
+    }
+
+
+def test_a_batch_may_be_an_array_or_a_generator() -> None:
+    rows = np.array([[1, 2], [3, 4]])
+    assert predict_batch_request("a", rows, QueryOptions()).body == (
+        b'{"input_batch":[[1,2],[3,4]]}'
+    )
+    assert predict_batch_request("a", (b for b in [b"x"]), QueryOptions()).body == (
+        b'{"input_batch":["eA=="]}'
+    )
+
+
+def test_feedback_names_its_query_by_id_or_by_input() -> None:
+    by_id = feedback_request("a", 1, 12, MISSING, "user-17")
+    assert by_id.path == "/a/feedback"
+    assert by_id.body == b'{"query_id":12,"label":1,"context":"user-17"}'
+    by_input = feedback_request("a", "cat", None, None, None)
+    assert by_input.body == b'{"input":null,"label":"cat"}'
+
+
+@pytest.mark.parametrize(("query_id", "value"), [(None, MISSING), (1, [1.0])])
+def test_feedback_that_names_no_query_or_two_is_refused(query_id: int | None, value: Any) -> None:
+    with pytest.raises(InvalidCall, match="query_id or by input"):
+        feedback_request("a", 1, query_id, value, None)
+
+
+def test_a_prediction_keeps_the_keys_it_has_no_name_for() -> None:
+    prediction = parse_prediction(ANSWER)
+    assert (prediction.query_id, prediction.output, prediction.is_default) == (3, 1.5, False)
+    assert prediction.explanation == ""
+    assert prediction.raw["models"] == ["m:1"]
+
+
+def test_a_default_says_why() -> None:
+    prediction = parse_prediction(
+        ANSWER | {"default": True, "default_explanation": "No connected models found for query"}
+    )
+    assert prediction.is_default
+    assert prediction.explanation == "No connected models found for query"
+
+
+def test_batches_of_none_one_and_two_are_lists() -> None:
+    assert parse_batch({"batch_predictions": []}) == []
+    assert len(parse_batch(ANSWER)) == 1
+    two = parse_batch({"batch_predictions": [ANSWER, ANSWER | {"query_id": 4}]})
+    assert [one.query_id for one in two] == [3, 4]
+
+
+@pytest.mark.parametrize("answer", [None, [], {}, "PONG", {"output": 1}])
+def test_an_answer_that_is_not_clippers_is_not_believed(answer: object) -> None:
+    with pytest.raises(ClipperUnreachable, match="no answer of Clipper"):
+        parse_prediction(answer)
+    with pytest.raises(ClipperUnreachable, match="no answer of Clipper"):
+        parse_feedback(answer)
