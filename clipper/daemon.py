@@ -151,3 +151,7 @@ def _quieten_gc() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+
+
+if __name__ == "__main__":
+    main()

@@ -108,6 +108,7 @@ _HINTS = {
     404: "See what there is with `clipper-admin app list` and `clipper-admin model list`.",
     413: "Send less at once, or raise the daemon's max_body_bytes.",
     429: "Wait and try again, or add replicas with `clipper-admin model scale`.",
+    502: "Mend what its last lines tell of, and deploy it again.",
     503: "See what is wrong with `clipper-admin status`, then try again.",
 }
 

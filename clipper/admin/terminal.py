@@ -139,7 +139,8 @@ _NEXT = {
 def exit_code(error: AdminError) -> int:
     """The exit code that tells a script what kind of failure it was."""
     if isinstance(error, ClipperRefused):
-        return DEPLOY_FAILED if error.code == "deploy_failed" else REFUSED
+        # 502 is the API's word for "the model could not be brought up", whatever ended it.
+        return DEPLOY_FAILED if error.status == 502 else REFUSED
     if isinstance(error, DeployTimeout):
         return DEPLOY_FAILED
     return UNREACHABLE if isinstance(error, ClipperUnreachable) else USAGE

@@ -6,6 +6,8 @@ where it had one, because its clients show them; the hints are ours.
 """
 
 import asyncio
+import contextlib
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -25,6 +27,8 @@ from clipper.selection.policies import make_policy
 from clipper.serving.states import SelectionStates
 from clipper.state.registry import Registry
 
+log = logging.getLogger(__name__)
+
 ON_OVERLOAD = ("default", "reject")
 MAX_REPLICAS = 1000
 
@@ -43,14 +47,25 @@ class Catalogue:
         self._lock = asyncio.Lock()
 
     async def load(self) -> None:
-        """Read everything from the store, if it is new.
+        """Take over what the store holds, if that is new; give back what it has lost.
 
         Raises:
-            StateError: the store cannot be read; what was known stays.
+            StateError: the store cannot be reached; what was known stays.
         """
         async with self._lock:
-            if not self.is_loaded or await self._registry.revision() != self.config.revision:
+            revision = await self._registry.revision()
+            if self.is_loaded and revision < self.config.revision:
+                await self._restore()
+            elif not self.is_loaded or revision > self.config.revision:
                 self._adopt(await self._registry.load())
+
+    async def _restore(self) -> None:
+        """A store without persistence came back empty: what was acknowledged is written again."""
+        log.warning("The store has lost its configuration; it is written again")
+        stored = await self._registry.load()
+        # A conflict means that another daemon restores it; the next look tells.
+        with contextlib.suppress(Conflict):
+            self._adopt(await self._registry.save(stored, self.config))
 
     def _adopt(self, config: Config) -> None:
         self.config = config

@@ -1,12 +1,14 @@
 """What every container manager does, and the fake that stands in for one too."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import docker
 import pytest
 
 from clipper.core.errors import DeployError
@@ -70,10 +72,11 @@ def process_bench(folder: Path, models: Path) -> Bench:
 
 
 def docker_bench(folder: Path, models: Path) -> Bench:
-    engine = require_docker()
+    require_docker()
 
     def kill(container: Container) -> None:
-        engine.api.kill(container.identity.removeprefix("docker "), signal="SIGKILL")
+        with contextlib.closing(docker.from_env()) as engine:
+            engine.api.kill(container.identity.removeprefix("docker "), signal="SIGKILL")
 
     return Bench(DockerManager(folder, "clipper"), models, kill)
 

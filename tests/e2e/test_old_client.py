@@ -49,7 +49,8 @@ def _install(folder: Path) -> None:
     for step in steps:
         done = subprocess.run(step, capture_output=True, text=True, timeout=INSTALL_S, check=False)
         if done.returncode != 0:
-            _unavailable(f"{CLIENT} cannot be installed: {done.stderr.strip()[-300:]}")
+            reason = done.stderr.strip().rpartition("\n")[2]
+            _unavailable(f"{CLIENT} cannot be installed: {reason}")
 
 
 def _unavailable(reason: str) -> None:

@@ -1,4 +1,4 @@
-"""The container protocol from the daemon's side, written naively: an oracle for the real columns."""
+"""The container protocol from the daemon's side, naively: an oracle for the columns."""
 
 import json
 from collections.abc import Sequence

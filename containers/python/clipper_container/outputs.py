@@ -40,7 +40,7 @@ def encode_outputs(answer: Any, size: int) -> Outputs:
     Raises:
         InvalidOutputs: not one output for each input, NaN, or something that JSON cannot express.
     """
-    outputs = answer if isinstance(answer, np.ndarray | list) else _sequence(answer)
+    outputs = answer if type(answer) in (np.ndarray, list) else _sequence(answer)
     if isinstance(outputs, np.ndarray) and outputs.ndim == 0:
         raise InvalidOutputs(f"predict_batch returned one {_name(answer)}; {EXPECTED}")
     if len(outputs) != size:

@@ -1,6 +1,7 @@
 """Batches to what a model is given, and what is refused."""
 
-import json
+import contextlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from clipper_container.model_pb2 import Batch, Shape
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from tests.fakes.wire import batch_of
 
 ARRAYS = [
@@ -32,14 +34,16 @@ JSON_VALUES = st.recursive(
 
 
 @pytest.mark.parametrize(("input_type", "dtype"), ARRAYS)
-def test_inputs_of_one_shape_become_one_array_of_the_input_types_own_dtype(input_type, dtype):
+def test_inputs_of_one_shape_become_one_array_of_the_input_types_own_dtype(
+    input_type: Any, dtype: Any
+) -> None:
     inputs = decode_batch(batch_of([[1, 2, 3], [4, 5, 6]], input_type))
     assert isinstance(inputs, np.ndarray)
     assert inputs.dtype == dtype
     assert inputs.tolist() == [[1, 2, 3], [4, 5, 6]]
 
 
-def test_one_shape_may_stand_for_all_inputs():
+def test_one_shape_may_stand_for_all_inputs() -> None:
     batch = Batch(
         input_type=model_pb2.FLOATS,
         size=2,
@@ -51,38 +55,41 @@ def test_one_shape_may_stand_for_all_inputs():
     assert inputs.shape == (2, 3, 2)
 
 
-def test_a_model_may_change_its_inputs_in_place():
-    inputs = decode_batch(batch_of([[1.0, 2.0], [3.0, 4.0]]))
+def test_a_model_may_change_its_inputs_in_place() -> None:
+    inputs: Any = decode_batch(batch_of([[1.0, 2.0], [3.0, 4.0]]))
     inputs -= 1
     ragged = decode_batch(batch_of([[1.0, 2.0], [3.0]]))
     ragged[0] += 1
     assert ragged[1].tolist() == [3.0]
 
 
-def test_inputs_of_different_shapes_become_a_list_of_arrays():
+def test_inputs_of_different_shapes_become_a_list_of_arrays() -> None:
     inputs = decode_batch(batch_of([[1, 2, 3], [], [[4, 5], [6, 7]]]))
     assert isinstance(inputs, list)
     assert [each.tolist() for each in inputs] == [[1, 2, 3], [], [[4, 5], [6, 7]]]
 
 
-def test_empty_vectors_texts_and_bytes_are_inputs_like_any_other():
-    assert decode_batch(batch_of([[], []])).shape == (2, 0)
+def test_empty_vectors_texts_and_bytes_are_inputs_like_any_other() -> None:
+    empty: Any = decode_batch(batch_of([[], []]))
+    assert empty.shape == (2, 0)
     assert decode_batch(batch_of(["", "a"], model_pb2.STRINGS)) == ["", "a"]
     assert decode_batch(batch_of([b"", b"\xff"], model_pb2.BYTES)) == [b"", b"\xff"]
 
 
 @given(st.data(), st.sampled_from(ARRAYS), SHAPES, st.integers(1, 5))
-def test_every_uniform_batch_comes_out_as_it_went_in(data, array_type, shape, size):
+def test_every_uniform_batch_comes_out_as_it_went_in(
+    data: Any, array_type: Any, shape: tuple[int, ...], size: int
+) -> None:
     input_type, dtype = array_type
     sent = data.draw(hnp.arrays(dtype, (size, *shape)))
-    received = decode_batch(batch_of(list(sent), input_type))
+    received: Any = decode_batch(batch_of(list(sent), input_type))
     np.testing.assert_array_equal(received, sent)
     assert received.dtype == dtype
 
 
 @given(st.lists(SHAPES.flatmap(lambda shape: hnp.arrays(np.float64, shape)), min_size=1))
-def test_every_ragged_batch_comes_out_as_it_went_in(sent):
-    received = decode_batch(batch_of(sent, model_pb2.DOUBLES))
+def test_every_ragged_batch_comes_out_as_it_went_in(sent: Any) -> None:
+    received: Any = decode_batch(batch_of(sent, model_pb2.DOUBLES))
     assert len(received) == len(sent)
     for ours, theirs in zip(received, sent, strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -90,48 +97,58 @@ def test_every_ragged_batch_comes_out_as_it_went_in(sent):
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8")), min_size=1))
-def test_every_text_comes_out_as_it_went_in(sent):
+def test_every_text_comes_out_as_it_went_in(sent: Any) -> None:
     assert decode_batch(batch_of(sent, model_pb2.STRINGS)) == sent
 
 
 @given(st.lists(st.binary(), min_size=1))
-def test_all_bytes_come_out_as_they_went_in(sent):
+def test_all_bytes_come_out_as_they_went_in(sent: Any) -> None:
     assert decode_batch(batch_of(sent, model_pb2.BYTES)) == sent
 
 
 @given(st.lists(JSON_VALUES, min_size=1))
-def test_every_json_value_comes_out_as_it_went_in(sent):
+def test_every_json_value_comes_out_as_it_went_in(sent: Any) -> None:
     assert decode_batch(batch_of(sent, model_pb2.JSON)) == sent
 
 
-FLOATS = {"input_type": model_pb2.FLOATS}
-STRINGS = {"input_type": model_pb2.STRINGS}
 HUGE = 2**32 - 1
+
+
+def floats(**fields: Any) -> Batch:
+    return Batch(input_type=model_pb2.FLOATS, **fields)
+
+
+def strings(**fields: Any) -> Batch:
+    return Batch(input_type=model_pb2.STRINGS, **fields)
+
+
+def unknown(number: int) -> Batch:
+    return Batch.FromString(bytes([0x10, number, 0x18, 1]))
 
 
 @pytest.mark.parametrize(
     ("batch", "complaint"),
     [
-        (Batch(**FLOATS), "is empty"),
-        (Batch(size=1, input_type=99), "input type 99"),
-        (Batch(size=1), "input type 0"),
-        (Batch(**FLOATS, size=1, data=b"1234"), "0 shapes for 1 inputs"),
-        (Batch(**FLOATS, size=3, shapes=[Shape()] * 2), "2 shapes for 3 inputs"),
-        (Batch(**FLOATS, size=1, data=b"12345", shapes=[Shape(dims=[1])]), "5 bytes"),
-        (Batch(**FLOATS, size=2, data=b"1234", shapes=[Shape(dims=[1])]), "4 bytes"),
-        (Batch(**FLOATS, size=HUGE, data=b"1234", shapes=[Shape(dims=[HUGE] * 9)]), "4 bytes"),
-        (Batch(**FLOATS, size=1, shapes=[Shape(dims=[0] * 99)]), "is no array"),
-        (Batch(**FLOATS, size=1, shapes=[Shape(dims=[HUGE, HUGE, HUGE, 0])]), "is no array"),
+        (floats(), "is empty"),
+        (unknown(99), "input type 99"),
+        (unknown(0), "input type 0"),
+        (floats(size=1, data=b"1234"), "0 shapes for 1 inputs"),
+        (floats(size=3, shapes=[Shape()] * 2), "2 shapes for 3 inputs"),
+        (floats(size=1, data=b"12345", shapes=[Shape(dims=[1])]), "5 bytes"),
+        (floats(size=2, data=b"1234", shapes=[Shape(dims=[1])]), "4 bytes"),
+        (floats(size=HUGE, data=b"1234", shapes=[Shape(dims=[HUGE] * 9)]), "4 bytes"),
+        (floats(size=1, shapes=[Shape(dims=[0] * 99)]), "is no array"),
+        (floats(size=1, shapes=[Shape(dims=[HUGE, HUGE, HUGE, 0])]), "is no array"),
         (
-            Batch(**FLOATS, size=2, data=b"1234", shapes=[Shape(dims=[1]), Shape(dims=[2])]),
+            floats(size=2, data=b"1234", shapes=[Shape(dims=[1]), Shape(dims=[2])]),
             "4 bytes",
         ),
-        (Batch(**STRINGS, size=2, data=b"ab", lengths=[2]), "1 lengths"),
-        (Batch(**STRINGS, size=2, data=b"ab", lengths=[1, 2]), "of 3 bytes"),
-        (Batch(**STRINGS, size=2, data=b"a\xff", lengths=[1, 1]), "Input 1 of the batch"),
+        (strings(size=2, data=b"ab", lengths=[2]), "1 lengths"),
+        (strings(size=2, data=b"ab", lengths=[1, 2]), "of 3 bytes"),
+        (strings(size=2, data=b"a\xff", lengths=[1, 1]), "Input 1 of the batch"),
     ],
 )
-def test_a_batch_that_does_not_add_up_is_refused_by_name(batch, complaint):
+def test_a_batch_that_does_not_add_up_is_refused_by_name(batch: Batch, complaint: str) -> None:
     with pytest.raises(InvalidBatch, match=complaint):
         decode_batch(batch)
 
@@ -141,14 +158,16 @@ def test_a_batch_that_does_not_add_up_is_refused_by_name(batch, complaint):
     [b"", b"{", b"NaN", b'{"a": Infinity}', b"\xff", b"\xef\xbb\xbf1", b"[" * 200_000, b"1" * 5000],
     ids=lambda text: repr(text[:8]),
 )
-def test_what_is_no_json_is_refused_by_its_place(text):
+def test_what_is_no_json_is_refused_by_its_place(text: bytes) -> None:
     batch = Batch(input_type=model_pb2.JSON, size=2, data=b"1" + text, lengths=[1, len(text)])
     with pytest.raises(InvalidBatch, match="Input 1 of the batch"):
         decode_batch(batch)
 
 
 @given(st.binary(max_size=64), st.integers(0, 3), st.lists(st.integers(0, 9)), st.integers(0, 7))
-def test_no_batch_breaks_the_decoder(data, size, numbers, input_type):
+def test_no_batch_breaks_the_decoder(
+    data: Any, size: int, numbers: list[int], input_type: Any
+) -> None:
     batch = Batch(
         input_type=input_type,
         size=size,
@@ -156,9 +175,5 @@ def test_no_batch_breaks_the_decoder(data, size, numbers, input_type):
         lengths=numbers,
         shapes=[Shape(dims=[number]) for number in numbers],
     )
-    try:
-        inputs = decode_batch(batch)
-    except InvalidBatch as error:
-        assert json.dumps(str(error))
-    else:
-        assert len(inputs) == size
+    with contextlib.suppress(InvalidBatch):
+        assert len(decode_batch(batch)) == size

@@ -3,6 +3,7 @@
 import datetime
 import math
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from clipper_container.outputs import InvalidOutputs, encode_outputs
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from tests.fakes.wire import values_of
 
 NUMBERS = st.sampled_from(["?", "i1", "i2", "<i4", ">i8", "u1", "u4", "u8", "f2", "f4", ">f8"])
@@ -28,7 +30,7 @@ NUMBERS = st.sampled_from(["?", "i1", "i2", "<i4", ">i8", "u1", "u4", "u8", "f2"
 class Frame:
     """As pandas and torch do: no array, but willing to become one."""
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         return np.array([[1.5], [2.5]])
 
 
@@ -83,7 +85,9 @@ class Frame:
         (Frame(), FLOAT64, [[1.5], [2.5]]),
     ],
 )
-def test_answers_travel_as_the_narrowest_column_that_keeps_them_whole(answer, output_type, values):
+def test_answers_travel_as_the_narrowest_column_that_keeps_them_whole(
+    answer: Any, output_type: Any, values: list[Any]
+) -> None:
     outputs = encode_outputs(answer, 2)
     assert OutputType.Name(outputs.type) == OutputType.Name(output_type)
     assert values_of(outputs) == values
@@ -131,12 +135,12 @@ def test_answers_travel_as_the_narrowest_column_that_keeps_them_whole(answer, ou
     ],
 )
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
-def test_an_answer_that_is_none_is_refused_by_name_and_place(answer, complaint):
+def test_an_answer_that_is_none_is_refused_by_name_and_place(answer: Any, complaint: str) -> None:
     with pytest.raises(InvalidOutputs, match=complaint):
         encode_outputs(answer, 2)
 
 
-def test_an_output_that_holds_itself_or_is_too_deep_is_refused():
+def test_an_output_that_holds_itself_or_is_too_deep_is_refused() -> None:
     endless: list[object] = []
     endless.append(endless)
     deep: list[object] = []
@@ -148,20 +152,22 @@ def test_an_output_that_holds_itself_or_is_too_deep_is_refused():
 
 
 @given(st.data(), NUMBERS, hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4))
-def test_every_array_of_finite_numbers_arrives_exactly(data, dtype, shape):
-    finite = {"allow_nan": False, "allow_infinity": False} if "f" in dtype else {}
+def test_every_array_of_finite_numbers_arrives_exactly(
+    data: Any, dtype: Any, shape: tuple[int, ...]
+) -> None:
+    finite: Any = {"allow_nan": False, "allow_infinity": False} if "f" in dtype else {}
     array = data.draw(hnp.arrays(dtype, shape, elements=hnp.from_dtype(np.dtype(dtype), **finite)))
     assert values_of(encode_outputs(array, len(array))) == array.tolist()
 
 
 @given(st.lists(st.one_of(st.integers(), st.booleans(), st.text(st.characters(codec="utf-8")))))
-def test_every_list_of_values_arrives_exactly_with_its_types(values):
+def test_every_list_of_values_arrives_exactly_with_its_types(values: list[Any]) -> None:
     arrived = values_of(encode_outputs(values, len(values)))
     assert arrived == values
     assert list(map(type, arrived)) == list(map(type, values))
 
 
-def test_a_uniform_list_of_texts_is_no_json():
+def test_a_uniform_list_of_texts_is_no_json() -> None:
     outputs = encode_outputs(['"1"', "[2]"], 2)
     assert outputs.type == model_pb2.TEXT
     assert values_of(outputs) == ['"1"', "[2]"]

@@ -1,0 +1,54 @@
+# One command for everything: `make` lists them. Only Python 3.11 or later is needed to begin.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-once test check format proto bench clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## make .venv with everything installed, pinned
+
+# The build backend comes from the same pins: nothing is resolved anew on a fresh machine.
+$(INSTALLED): pyproject.toml containers/python/pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; name it: make $(MAKECMDGOALS) PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (a minute or two the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip hatchling editables
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--no-build-isolation --editable containers/python --editable '.[sklearn,dev]'
+	@touch $@
+
+demo: $(INSTALLED) ## serve two trained models, show it, and stay up until Ctrl-C
+	@$(BIN)/python -m clipper.demo $(ARGS)
+
+demo-once: $(INSTALLED) ## the same, but end after its checks
+	@$(BIN)/python -m clipper.demo --once $(ARGS)
+
+test: $(INSTALLED) ## run every test; TEST_REQUIRE=redis,docker fails where a service is missing
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(INSTALLED) ## format, lint, types, import contracts, generated code
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --config pyproject.toml
+	$(BIN)/python proto/generate.py --check
+
+format: $(INSTALLED) ## put the code in its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+proto: $(INSTALLED) ## generate code from proto/
+	$(BIN)/python proto/generate.py
+
+bench: $(INSTALLED) ## the hot path beside a bare FastAPI route
+	$(BIN)/python benchmarks/hot_path.py $(ARGS)
+
+clean: ## remove what was made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

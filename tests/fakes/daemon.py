@@ -1,0 +1,32 @@
+"""A daemon that does nothing but hold containers, to be killed.
+
+    python -m tests.fakes.daemon process|docker DATA_DIR TARGET...
+
+It writes the address and the identity of a container for each TARGET, and then waits.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from clipper.core.types import Deployment, InputType, ModelId, ReplicaId
+from clipper.deploy.docker import DockerManager
+from clipper.deploy.manager import ContainerSpec
+from clipper.deploy.process import ProcessManager
+
+
+async def main(kind: str, data_dir: str, *targets: str) -> None:
+    """Start a container for each target, and wait to be killed."""
+    manager = (ProcessManager if kind == "process" else DockerManager)(Path(data_dir))
+    await manager.open()
+    for index, target in enumerate(targets):
+        deployment = Deployment(kind, "python", target)
+        replica = ReplicaId(ModelId("m", "1"), index)
+        container = await manager.start(ContainerSpec(replica, InputType.FLOATS, deployment))
+        sys.stdout.write(f"{container.address} {container.identity}\n")
+    sys.stdout.flush()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,220 @@
+"""Model containers as processes, asked over a unix socket as the daemon asks them."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from clipper_container import model_pb2
+from clipper_container.model_pb2 import BatchResult, OutputType
+
+from tests.fakes.sdk_process import MODELS, Client, Program
+from tests.fakes.wire import batch_of, values_of
+
+NOOP = Path(__file__).parents[2] / "containers" / "noop" / "noop_container.py"
+
+Serve = Callable[..., Awaitable[Client]]
+
+
+@pytest.fixture
+async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
+    """Start a model of tests/fakes/sdk_models.py; gives a client of it."""
+    programs: list[Program] = []
+    clients: list[Client] = []
+
+    async def start(model: str, *options: str, **environment: str) -> Client:
+        programs.append(await Program.start(tmp_path, f"{MODELS}:{model}", *options, **environment))
+        token = environment.get("CLIPPER_CONTAINER_TOKEN", "")
+        clients.append(Client(await programs[-1].ready(), token))
+        return clients[-1]
+
+    yield start
+    for client in clients:
+        await client.__aexit__()
+    for program in programs:
+        program.kill()
+        await program.ended()
+
+
+@pytest.mark.parametrize(
+    ("input_type", "inputs", "described"),
+    [
+        (model_pb2.INTEGERS, [[1, 2]] * 2, "ndarray int32 [2]"),
+        (model_pb2.FLOATS, [[1, 2]] * 2, "ndarray float32 [2]"),
+        (model_pb2.DOUBLES, [[1, 2]] * 2, "ndarray float64 [2]"),
+        (model_pb2.FLOATS, np.zeros((2, 3, 4, 5)), "ndarray float32 [3, 4, 5]"),
+        (model_pb2.FLOATS, [[], []], "ndarray float32 [0]"),
+        (model_pb2.DOUBLES, [1, 2], "ndarray float64 []"),
+        (model_pb2.FLOATS, [[1, 2], [3]], "list float32 [2]"),
+        (model_pb2.STRINGS, ["ä", ""], "list str 'ä'"),
+        (model_pb2.BYTES, [b"\0\xff", b""], "list bytes b'\\x00\\xff'"),
+        (model_pb2.JSON, [{"a": [1, None]}, 2], "list dict {'a': [1, None]}"),
+    ],
+)
+async def test_a_model_is_given_inputs_of_every_type(
+    serve: Serve, input_type: Any, inputs: Any, described: str
+) -> None:
+    client = await serve("Describes")
+    result = await client.ask(batch_of(inputs, input_type, batch_id=5))
+    assert result.id == 5
+    assert values_of(result.outputs)[0] == described
+    assert result.outputs.size == 2
+
+
+@pytest.fixture
+async def evaluate(serve: Serve) -> Callable[[str], Awaitable[BatchResult]]:
+    """Let a model answer a batch of one with the value of a Python expression."""
+    client = await serve("Evaluates")
+    return lambda expression: client.ask(batch_of([expression], model_pb2.STRINGS))
+
+
+ANSWERS = [
+    ("np.array([2**40])", "INT64", 2**40),
+    ("np.array([0.5], np.float32)", "FLOAT32", 0.5),
+    ("np.array([[0.5, 1.5]])", "FLOAT64", [0.5, 1.5]),
+    ("np.zeros((1, 2, 2), bool)", "BOOL", [[False, False], [False, False]]),
+    ("np.array(['a'])", "TEXT", "a"),
+    ("[7]", "INT64", 7),
+    ("[0.5]", "FLOAT64", 0.5),
+    ("[True]", "BOOL", True),
+    ("['[1]']", "TEXT", "[1]"),
+    ("[{'score': np.float32(0.5), 'v': np.arange(2)}]", "JSON_TEXT", {"score": 0.5, "v": [0, 1]}),
+    ("[None]", "JSON_TEXT", None),
+    ("[2**70]", "JSON_TEXT", 2**70),
+]
+
+NO_ANSWERS = [
+    ("None", "predict_batch returned NoneType"),
+    ("[1, 2]", "predict_batch returned 2 outputs for 1 inputs"),
+    ("[]", "predict_batch returned 0 outputs for 1 inputs"),
+    ("[float('nan')]", "Output 0 of the batch has nan"),
+    ("[{'a': float('inf')}]", "Output 0 of the batch cannot be written"),
+    ("[np.datetime64('2000-01-01')]", "numpy.datetime64 has no JSON form"),
+    ("[object()]", "object has no JSON form"),
+    ("1 / 0", "ZeroDivisionError: division by zero"),
+    ("np.zeros((1, 2**40))", "ArrayMemoryError: Unable to allocate"),
+    ("(", "SyntaxError"),
+]
+
+
+async def test_answers_of_every_kind_arrive_and_what_is_none_is_an_error_of_its_batch_only(
+    evaluate: Callable[[str], Awaitable[BatchResult]],
+) -> None:
+    for expression, output_type, value in ANSWERS:
+        result = await evaluate(expression)
+        assert OutputType.Name(result.outputs.type) == output_type, expression
+        assert values_of(result.outputs) == [value]
+    for expression, complaint in NO_ANSWERS:
+        assert complaint in (await evaluate(expression)).error.message
+    assert values_of((await evaluate("[7]")).outputs) == [7]
+
+
+async def test_a_poisoned_batch_fails_alone_and_says_where(serve: Serve) -> None:
+    client = await serve("Poisoned", "--input-type", "floats")
+    poisoned = await client.ask(batch_of([[1], [-1]], batch_id=1))
+    healthy = await client.ask(batch_of([[1], [2]], batch_id=2))
+    assert poisoned.error.message == "ValueError: negative numbers are poison"
+    assert "sdk_models.py" in poisoned.error.traceback
+    assert (healthy.id, values_of(healthy.outputs)) == (2, [1.0, 2.0])
+
+
+async def test_a_batch_that_does_not_add_up_leaves_the_stream_alive(serve: Serve) -> None:
+    client = await serve("Echo", "--input-type", "floats")
+    crooked = batch_of([[1, 2]], batch_id=3)
+    crooked.size = 4_000_000_000
+    wrong_type = batch_of(["a"], model_pb2.STRINGS, batch_id=4)
+    assert "8 bytes" in (await client.ask(crooked)).error.message
+    assert "takes floats" in (await client.ask(wrong_type)).error.message
+    assert values_of((await client.ask(batch_of([[1, 2]]))).outputs) == [[1, 2]]
+
+
+async def test_bytes_that_are_no_batch_end_their_stream_only(serve: Serve) -> None:
+    client = await serve("Echo")
+    stream = client.open()
+    await stream.write(b"\xff\xff\xff")
+    assert await stream.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert values_of((await client.ask(batch_of([[1, 2]]))).outputs) == [[1, 2]]
+
+
+async def test_messages_beyond_the_limit_are_refused_with_the_limit(serve: Serve) -> None:
+    client = await serve("Echo", "--max-message-bytes", "1000")
+    assert (await client.describe()).max_message_bytes == 1000
+    result = await client.ask(batch_of([[0.0] * 400]))
+    assert "1000" in result.error.message
+    grown = await client.ask(batch_of([[]] * 800, model_pb2.JSON))
+    assert "outputs" in grown.error.message or "1000" in grown.error.message
+    assert values_of((await client.ask(batch_of([[1, 2]]))).outputs) == [[1, 2]]
+
+
+async def test_batches_sent_ahead_are_answered_in_their_order(serve: Serve) -> None:
+    client = await serve("Echo")
+    for number in range(20):
+        await client.send(batch_of([[number]], batch_id=number))
+    results = [await client.receive() for _ in range(20)]
+    assert [result.id for result in results if result] == list(range(20))
+
+
+async def test_many_megabytes_pass_in_both_directions(serve: Serve) -> None:
+    client = await serve("Echo")
+    inputs = np.arange(8 * 2**20, dtype=np.float32).reshape(2, -1)
+    result = await client.ask(batch_of(list(inputs)))
+    assert np.array_equal(np.frombuffer(result.outputs.data, np.float32), inputs.ravel())
+
+
+async def test_a_container_describes_itself(serve: Serve) -> None:
+    client = await serve("Echo", "--input-type", "json")
+    described = await client.describe()
+    assert (described.protocol, described.input_type) == (1, model_pb2.JSON)
+    assert described.sdk == "clipper-container 0.1.0"
+    assert described.max_message_bytes == 256 * 1024 * 1024
+
+
+async def test_every_call_without_the_token_is_refused(serve: Serve, tmp_path: Path) -> None:
+    friend = await serve("Echo", CLIPPER_CONTAINER_TOKEN="secret")
+    assert values_of((await friend.ask(batch_of([[1.0]]))).outputs) == [[1.0]]
+    for token in ("", "wrong", "secret2"):
+        async with Client(f"unix:{tmp_path / 's'}", token) as stranger:
+            for call in (stranger.describe(), stranger.check(), stranger.watch().read()):
+                with pytest.raises(grpc.aio.AioRpcError) as error:
+                    await call
+                assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED
+            assert await stranger.open().code() is grpc.StatusCode.UNAUTHENTICATED
+    assert await friend.check() == 1
+
+
+async def test_a_model_does_not_inherit_the_token(serve: Serve) -> None:
+    client = await serve("Environment", CLIPPER_CONTAINER_TOKEN="secret")
+    result = await client.ask(batch_of(["CLIPPER_CONTAINER_TOKEN"], model_pb2.STRINGS))
+    assert values_of(result.outputs) == ["not set"]
+
+
+async def test_an_unknown_method_or_service_is_told_so(serve: Serve) -> None:
+    client = await serve("Echo")
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await client.check("clipper.v1.Other")
+    assert error.value.code() is grpc.StatusCode.NOT_FOUND
+    assert await client.check("") == 1
+
+
+async def test_idle_streams_may_be_pinged_as_often_as_the_daemon_likes(
+    serve: Serve, tmp_path: Path
+) -> None:
+    await serve("Slow", "--model-data", str(tmp_path / "begun"))
+    pings = {"keepalive_time_ms": 100, "keepalive_timeout_ms": 1000}
+    pings |= {"keepalive_permit_without_calls": 1, "http2.max_pings_without_data": 0}
+    async with Client(f"unix:{tmp_path / 's'}", **pings) as client:
+        for pause_s in (2.0, 0.0):
+            result = await client.ask(batch_of([[pause_s]]))
+            assert values_of(result.outputs) == [pause_s]
+
+
+async def test_the_noop_container_sums(tmp_path: Path) -> None:
+    program = await Program.start(tmp_path, f"{NOOP}:NoopContainer", "--input-type", "floats")
+    async with Client(await program.ready()) as client:
+        result = await client.ask(batch_of([[1, 2], [3, 4]]))
+    assert values_of(result.outputs) == [3.0, 7.0]
+    assert result.outputs.type == model_pb2.FLOAT64
+    program.terminate()
+    assert (await program.ended())[0] == 0
