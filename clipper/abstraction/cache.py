@@ -9,7 +9,8 @@ round if its bit is set (and clears it), else evicts it. A deque is the ring; th
 """
 
 from collections import deque
-from collections.abc import Callable
+
+import msgspec
 
 from clipper.core.metrics import CacheStats
 from clipper.core.types import Input, Output
@@ -18,17 +19,14 @@ ENTRY_OVERHEAD_BYTES = 400
 """What an entry costs besides its input and output: the objects and their place in the table."""
 
 
-class Entry:
-    """One output; `used` is CLOCK's bit."""
+class Entry(msgspec.Struct, eq=False, gc=False):
+    """One output; `used` is CLOCK's bit. Its only cycle, through the table, ends when it leaves."""
 
-    __slots__ = ("input", "output", "size", "table", "used")
-
-    def __init__(self, table: "ModelCache", input: Input, output: Output) -> None:
-        self.table = table
-        self.input = input
-        self.output = output
-        self.size = len(input.data) + 2 * len(output.json) + ENTRY_OVERHEAD_BYTES
-        self.used = False
+    table: dict[Input, "Entry"]
+    input: Input
+    output: Output
+    size: int
+    used: bool = False
 
 
 class PredictionCache:
@@ -41,18 +39,19 @@ class PredictionCache:
 
     def partition(self) -> "ModelCache":
         """A fresh, empty part for one model version."""
-        return ModelCache(self._admit)
+        return ModelCache(self)
 
-    def _admit(self, entry: Entry) -> bool:
-        """Make room for an entry and take it in; False where it is larger than the cache."""
-        if entry.size > self.capacity_bytes:
-            return False
-        while self.stats.bytes + entry.size > self.capacity_bytes:
+    def admit(self, entry: Entry) -> None:
+        """Take an entry in, and evict others until it has room; one that never can have is not."""
+        stats, size = self.stats, entry.size
+        if size > self.capacity_bytes:
+            return
+        while stats.bytes + size > self.capacity_bytes:
             self._advance_hand()
         self._ring.append(entry)
-        self.stats.bytes += entry.size
-        self.stats.entries += 1
-        return True
+        entry.table[entry.input] = entry
+        stats.bytes += size
+        stats.entries += 1
 
     def _advance_hand(self) -> None:
         entry = self._ring.popleft()
@@ -60,27 +59,26 @@ class PredictionCache:
             entry.used = False
             self._ring.append(entry)
             return
-        entry.table.drop(entry)
+        del entry.table[entry.input]
         self.stats.bytes -= entry.size
         self.stats.entries -= 1
         self.stats.evictions += 1
 
-    def clear(self, table: "ModelCache") -> None:
-        """Forget one model version's outputs."""
-        kept = deque(entry for entry in self._ring if entry.table is not table)
-        self.stats.entries = len(kept)
-        self.stats.bytes = sum(entry.size for entry in kept)
-        self._ring = kept
-        table.close()
+    def forget(self, table: dict[Input, Entry]) -> None:
+        """Let go of one model version's outputs."""
+        self._ring = deque(entry for entry in self._ring if entry.table is not table)
+        table.clear()
+        self.stats.entries = len(self._ring)
+        self.stats.bytes = sum(entry.size for entry in self._ring)
 
 
 class ModelCache:
     """One model version's part of the cache."""
 
-    __slots__ = ("_admit", "_entries", "_is_open")
+    __slots__ = ("_cache", "_entries", "_is_open")
 
-    def __init__(self, admit: Callable[[Entry], bool]) -> None:
-        self._admit = admit
+    def __init__(self, cache: PredictionCache) -> None:
+        self._cache = cache
         self._entries: dict[Input, Entry] = {}
         self._is_open = True
 
@@ -98,15 +96,10 @@ class ModelCache:
     def store(self, input: Input, output: Output) -> None:
         """Remember an output; one that is there already is kept."""
         if self._is_open and input not in self._entries:
-            entry = Entry(self, input, output)
-            if self._admit(entry):
-                self._entries[input] = entry
-
-    def drop(self, entry: Entry) -> None:
-        """Called by the cache when it evicts an entry."""
-        del self._entries[entry.input]
+            size = len(input.data) + 2 * len(output.json) + ENTRY_OVERHEAD_BYTES
+            self._cache.admit(Entry(self._entries, input, output, size))
 
     def close(self) -> None:
         """Forget everything and store nothing more: the version was deleted."""
         self._is_open = False
-        self._entries.clear()
+        self._cache.forget(self._entries)

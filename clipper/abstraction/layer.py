@@ -73,7 +73,7 @@ class ServedModel:
             if not self.live:
                 raise ReplicaUnavailable(f"No replica of {self.id} is ready.")
             self.stats.cache_misses += 1
-            task = Task(input, deadline, self._on_settled)
+            task = Task(input, deadline, self._on_settled, [])
             self._queue.put(task)
             self._in_flight[input] = task
         task.waiters.append(waiter)
@@ -152,5 +152,5 @@ class ModelAbstractionLayer:
         served = self.models.pop(model, None)
         if served is not None:
             served.close()
-            self._cache.clear(self._caches.pop(model))
+            self._caches.pop(model).close()
             self._metrics.forget_model(model)

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 
+import msgspec
+
 from clipper.core.errors import ClipperError, DeadlineExceeded, QueueFull
 from clipper.core.metrics import ModelStats
 from clipper.core.types import Input, Output
@@ -21,40 +23,28 @@ MAX_BATCH_BYTES = 64 * 1024 * 1024
 NOTHING = Input(b"")
 
 
-class Task:
+class Task(msgspec.Struct, eq=False):
     """One input to be predicted, and everyone who waits for its output.
 
     Settled exactly once; who withdraws before that is never told.
     """
 
-    __slots__ = (
-        "attempts",
-        "batch_size",
-        "deadline",
-        "input",
-        "is_queued",
-        "on_settled",
-        "queued_at",
-        "sent_at",
-        "waiters",
-    )
-
-    def __init__(
-        self, input: Input, deadline: float, on_settled: Callable[["Task", Output | None], None]
-    ) -> None:
-        self.input = input
-        self.deadline = deadline
-        self.on_settled = on_settled
-        self.waiters: list[Waiter] = []
-        self.attempts = 0
-        self.queued_at = 0.0
-        self.sent_at = 0.0
-        self.batch_size = 0
-        self.is_queued = False
+    input: Input
+    deadline: float
+    on_settled: Callable[["Task", Output | None], None]
+    waiters: list[Waiter]
+    attempts: int = 0
+    """How often it was sent to a replica that broke off."""
+    queued_at: float = 0.0
+    sent_at: float = 0.0
+    batch_size: int = 0
+    """Of the batch in which it was sent."""
+    is_queued: bool = False
 
     def settle(self, outcome: Output | ClipperError) -> None:
         """Tell everyone who still waits."""
-        waiters, self.waiters = self.waiters, []
+        waiters = self.waiters
+        self.waiters = []
         self.on_settled(self, outcome if isinstance(outcome, Output) else None)
         for waiter in waiters:
             waiter(outcome)

@@ -152,7 +152,7 @@ def store_folder(url: str) -> Path | None:
     scheme, separator, rest = url.partition("://")
     if not separator or scheme != "sqlite":
         return None
-    folder = Path(rest.partition("?")[0]).parent
+    folder = Path("/" + rest.partition("?")[0].lstrip("/")).parent
     return folder if folder.is_dir() else None
 
 

@@ -30,6 +30,7 @@ from clipper.admin.errors import (
 P = ParamSpec("P")
 
 REFUSED, USAGE, UNREACHABLE, DEPLOY_FAILED = 1, 2, 3, 4
+INTERRUPTED = 130  # as shells have it: 128 and the signal's number
 EXIT_CODES = """\
 Exit codes: 0 done; 1 the daemon refused; 2 wrong usage; 3 the daemon was not reached; \
 4 a deployment failed or took too long."""
@@ -123,9 +124,18 @@ def fail(error: AdminError) -> NoReturn:
     raise typer.Exit(exit_code(error))
 
 
+def _interrupted() -> NoReturn:
+    console = _console(stderr=True)
+    console.print("Interrupted. What the daemon was asked to do, it goes on doing.")
+    console.print("Next:  See how far it is: clipper-admin status", soft_wrap=True)
+    raise typer.Exit(INTERRUPTED)
+
+
 def next_step(error: AdminError) -> str:
     """What to do about it from a terminal; where the daemon talks of its API, the command."""
-    command = _NEXT.get(error.code) if isinstance(error, ClipperRefused) else None
+    command = ""
+    if isinstance(error, ClipperRefused):
+        command = "See the command's --help." if error.status == 422 else _NEXT.get(error.code, "")
     return command or error.hint or "Look further with clipper-admin doctor."
 
 
@@ -199,6 +209,8 @@ def _runner(function: Callable[..., None]) -> Callable[..., None]:
                 function(Session(clipper, target), **arguments)
         except AdminError as error:
             fail(error)
+        except KeyboardInterrupt:
+            _interrupted()
 
     parameters = [context, *own, *shared]
     del run.__wrapped__  # typer would read its signature

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+import msgspec
+
 from clipper.core.errors import InvalidInput
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
@@ -128,8 +130,12 @@ class Model:
     """Order of registration; the newest has the largest."""
 
 
-class Input(NamedTuple):
-    """One query's payload as it travels: the cache compares it, the wire concatenates it."""
+class Input(msgspec.Struct, frozen=True, gc=False):
+    """One query's payload as it travels: the cache compares it, the wire concatenates it.
+
+    A Struct is made and hashed several times faster than a NamedTuple, and this one, which can be
+    part of no cycle, is none of the garbage collector's business.
+    """
 
     data: bytes
     """Little-endian numbers, UTF-8 text, raw bytes, or JSON text, by the input type."""
@@ -137,8 +143,8 @@ class Input(NamedTuple):
     """Arrays of more than one dimension only; None is a plain vector, or no array."""
 
 
-class Output(NamedTuple):
-    """One model's answer, with its JSON text, encoded once."""
+class Output(msgspec.Struct, frozen=True, gc=False):
+    """One model's answer, a JSON value, with its text, encoded once."""
 
     value: Any
     json: bytes

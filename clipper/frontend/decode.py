@@ -17,7 +17,7 @@ import msgspec
 
 from clipper.core.errors import InvalidInput
 from clipper.core.outputs import NOT_JSON
-from clipper.core.types import Input, InputType
+from clipper.core.types import Input
 
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 MAX_DIMENSIONS = 32
@@ -185,13 +185,13 @@ def _shape(value: Any) -> tuple[int, ...]:
     return tuple(shape)
 
 
-CODECS: dict[InputType, Codec] = {
-    InputType.INTEGERS: Codec(list[Int32], _pack_vector("i"), is_array=True),
-    InputType.FLOATS: Codec(list[float], _pack_vector("f"), is_array=True),
-    InputType.DOUBLES: Codec(list[float], _pack_vector("d"), is_array=True),
-    InputType.STRINGS: Codec(str, _pack_text, is_array=False),
-    InputType.BYTES: Codec(str, _pack_base64, is_array=False),
-    InputType.JSON: Codec(Any, _pack_json, is_array=False),
+CODECS: dict[str, Codec] = {
+    "integers": Codec(list[Int32], _pack_vector("i"), is_array=True),
+    "floats": Codec(list[float], _pack_vector("f"), is_array=True),
+    "doubles": Codec(list[float], _pack_vector("d"), is_array=True),
+    "strings": Codec(str, _pack_text, is_array=False),
+    "bytes": Codec(str, _pack_base64, is_array=False),
+    "json": Codec(Any, _pack_json, is_array=False),
 }
 
 

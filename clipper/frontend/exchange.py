@@ -38,21 +38,19 @@ class Exchange:
         """Decode a body and submit its queries; the response may come before this returns."""
         arrived = predictor.now()
         try:
-            request = CODECS[route.app.input_type].read(raw, route.requested)
+            request = CODECS[route.input_type].read(raw, route.requested)
         except MalformedQuery as error:
             self._respond(400, _refusal("Json error", error))
             return
         except InvalidInput as error:
             self._respond(400, _refusal("Query processing error", error))
             return
-        slo_s = route.app.slo_s if request.slo_s is None else min(request.slo_s, route.app.slo_s)
-        self._queries = queries = []
-        for input in request.inputs:
-            query = Query(route, input, arrived, arrived + slo_s, self._arrive)
-            query.version = request.version
-            if request.context is not None:
-                query.context = request.context
-            queries.append(query)
+        slo_s = route.slo_s if request.slo_s is None else min(request.slo_s, route.slo_s)
+        deadline, context = arrived + slo_s, request.context or ""
+        queries = self._queries = [
+            Query(route, input, arrived, deadline, self._arrive, request.version, context)
+            for input in request.inputs
+        ]
         self._unanswered = len(queries)
         if not queries:
             self._respond(200, b'{"batch_predictions":[]}')

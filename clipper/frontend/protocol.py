@@ -6,6 +6,10 @@ leaves everything else to uvicorn and FastAPI, which declares the same route ove
 request that follows a pending one on its connection is left to them too, so that answers keep their
 order.
 
+A client repeats its request line and headers byte for byte. Where a whole request comes in one
+piece, which is the rule, and the parser has seen its head before, what it made of it is looked up
+instead of parsed again.
+
 It also bounds what a client can take: the size of a body, whatever its framing, the time that one
 may take to arrive, and answers that are not read.
 """
@@ -28,6 +32,8 @@ LINGER_S = 1.0
 """How long a connection that we end may go on sending what nobody reads."""
 KEEP_ALIVE_S = 75.0
 PREDICT = b"/predict"
+MAX_HEADS = 4096
+MAX_HEAD_BYTES = 2048
 RETRY = b"retry-after: 1\r\n"
 CLOSE = b"connection: close\r\n"
 
@@ -40,6 +46,15 @@ class Pending:
 
 PENDING: Any = Pending()
 NONE: Any = None
+
+
+class Head(msgspec.Struct, frozen=True, gc=False):
+    """A request line with its headers, as the parser understood it: a plain, whole prediction."""
+
+    app: str
+    explain: bool
+    length: int
+    """Of the body, in bytes."""
 
 
 @dataclass(slots=True)
@@ -57,6 +72,18 @@ class Door:
     """Set when the last connection has ended."""
     date: bytes = b""
     """The Date header line; kept current by the listener."""
+    heads: dict[bytes, Head] = field(default_factory=dict)
+    """What the parser made of request heads that clients send again and again, byte for byte."""
+
+    def learn(self, text: bytes, head: Head) -> None:
+        """Remember a head; all are forgotten now and then, so that they cannot pile up."""
+        if len(self.heads) >= MAX_HEADS:
+            self.heads.clear()
+        self.heads[text] = head
+
+    def route(self, app: str) -> Route | None:
+        """An application that is served."""
+        return None if self.predictor is None else self.predictor.snapshot.get(app)
 
     def find(self, url: bytes) -> tuple[Route, bool] | None:
         """The application that a predict URL names, and whether it asks for an explanation."""
@@ -65,7 +92,7 @@ class Door:
             path = path[:-1]
         if self.predictor is None or not path.endswith(PREDICT):
             return None
-        route = self.predictor.snapshot.get(path[1 : -len(PREDICT)].decode("latin-1"))
+        route = self.route(path[1 : -len(PREDICT)].decode("latin-1"))
         return None if route is None else (route, b"explain=1" in options.split(b"&"))
 
 
@@ -89,11 +116,22 @@ class Connection(HttpToolsProtocol):
         self._raw = bytearray()
         self._size = self._announced = 0
         self._is_deaf = False
-        self._keep_alive = True
+        self._keep_alive = not door.is_draining
+        self._chunk = b""
 
     def data_received(self, data: bytes) -> None:
-        if not self._is_deaf:
-            super().data_received(data)
+        if self._is_deaf:
+            return
+        if not self.reading_since and not self._is_pending():
+            end = data.find(b"\r\n\r\n") + 4
+            head = self.door.heads.get(data[:end])
+            if head is not None and len(data) - end == head.length:
+                found = self.door.route(head.app)
+                if found is not None:
+                    self._predict(found, data[end:], explain=head.explain)
+                    return
+        self._chunk = data
+        super().data_received(data)
 
     # What the parser finds, in this order
 
@@ -149,7 +187,20 @@ class Connection(HttpToolsProtocol):
             return
         route, explain = self._found
         raw, self._raw = bytes(self._raw), bytearray()
-        self._keep_alive = self.parser.should_keep_alive() and not self.door.is_draining
+        if not self.parser.should_keep_alive():
+            self._keep_alive = False
+        elif self._announced == len(raw) and self._chunk.endswith(b"\r\n\r\n" + raw):
+            self._learn(Head(route.app.name, explain, len(raw)))
+        self._predict(route, raw, explain=explain)
+
+    def _learn(self, head: Head) -> None:
+        """Know this request's head when it comes again, if it came whole and alone."""
+        end = len(self._chunk) - head.length
+        plain = not self.expect_100_continue and not self.parser.should_upgrade()
+        if plain and self._chunk.find(b"\r\n\r\n") + 4 == end <= MAX_HEAD_BYTES:
+            self.door.learn(self._chunk[:end], head)
+
+    def _predict(self, route: Route, raw: bytes, *, explain: bool) -> None:
         self.cycle = PENDING
         exchange = self._exchange = Exchange(self._respond, explain=explain)
         assert self.door.predictor is not None

@@ -13,7 +13,6 @@ from starlette.responses import Response
 
 from clipper import __version__
 from clipper.core.errors import InvalidInput, StateError, UnknownApplication
-from clipper.core.types import InputType
 from clipper.frontend.body import parse_json
 from clipper.frontend.decode import CODECS, MalformedQuery
 from clipper.frontend.exchange import Exchange
@@ -159,7 +158,7 @@ async def _by_query(services: Services, route: Route, body: dict[str, Any]) -> b
 
 
 async def _by_input(services: Services, route: Route, body: dict[str, Any]) -> bool:
-    input = CODECS[InputType(route.app.input_type)].pack_any(body["input"])
+    input = CODECS[route.input_type].pack_any(body["input"])
     return await services.feedback.by_input(route.app.name, input, body["label"], _context(body))
 
 

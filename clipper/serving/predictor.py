@@ -129,7 +129,7 @@ class Predictor:
                     query.cache = "exact"
                     self._arrive(query, served.id, found)
                 else:
-                    query.waiting.append((served, found, waiter))
+                    query.waiting += ((served, found, waiter),)
 
     def _arrive(self, query: Query, model: ModelId, outcome: Output | ClipperError) -> None:
         """One model's output, or why there is none; the last to come completes the query."""
@@ -159,6 +159,7 @@ class Predictor:
 
     def _default(self, query: Query, outcome: str, explanation: str) -> None:
         query.route.stats.count_default(outcome)
+        query.output = query.route.default
         query.explanation = explanation
         self._answer(query)
 
@@ -178,14 +179,14 @@ class Predictor:
             )
         self._journal.write(query.id, record)
         query.reply(query)
-        query.waiting.clear()
+        query.waiting = ()
 
     def cancel(self, query: Query) -> None:
         """Whoever asked has gone; nobody is answered."""
         if not query.is_settled:
             query.route.stats.cancelled += 1
             self._finish(query)
-            query.waiting.clear()
+            query.waiting = ()
 
     def _finish(self, query: Query) -> None:
         query.is_settled = True

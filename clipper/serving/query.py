@@ -1,83 +1,55 @@
 """One input on its way to an answer."""
 
 from collections.abc import Callable
+from typing import Any
+
+import msgspec
 
 from clipper.abstraction.layer import ServedModel
 from clipper.abstraction.queue import Task, Waiter
 from clipper.core.errors import ClipperError, Overloaded
 from clipper.core.types import Input, ModelId, Output
-from clipper.selection.policy import Selection, State
+from clipper.selection.policy import Selection
 from clipper.serving.snapshot import Route
+
+NO_OUTPUT = Output(None, b"null")
 
 NO_MODELS = "No connected models found for query"
 LATE = "Failed to retrieve a prediction response within the specified latency SLO"
 FAILED = "The model failed"
 
 
-class Query:
+class Query(msgspec.Struct, eq=False):
     """A query and, once `is_settled`, its prediction. Settled exactly once, by the deadline.
 
     `explanation` is empty unless the default output answered; then it says why. `error` is set
     instead of a prediction where the application rejects what it cannot take.
     """
 
-    __slots__ = (
-        "arrived",
-        "cache",
-        "confidence",
-        "context",
-        "deadline",
-        "error",
-        "explanation",
-        "failure",
-        "id",
-        "input",
-        "is_settled",
-        "latency_s",
-        "missing",
-        "models",
-        "output",
-        "outputs",
-        "reply",
-        "route",
-        "selection",
-        "state",
-        "version",
-        "waiting",
-    )
-
-    def __init__(
-        self,
-        route: Route,
-        input: Input,
-        arrived: float,
-        deadline: float,
-        reply: Callable[["Query"], None],
-    ) -> None:
-        self.route = route
-        self.input = input
-        self.arrived = arrived
-        self.deadline = deadline
-        self.reply = reply
-        self.id = -1
-        self.context = ""
-        self.version: str | None = None
-        self.is_settled = False
-        self.selection: Selection | None = None
-        self.state: State = None
-        self.missing = 0
-        """Models asked whose output has not come."""
-        self.waiting: list[tuple[ServedModel, Task, Waiter]] = []
-        self.outputs: dict[ModelId, Output] = {}
-        self.failure: ClipperError | None = None
-        """Why the last model without an output has none."""
-        self.error: Overloaded | None = None
-        self.output = route.default
-        self.models: tuple[ModelId, ...] = ()
-        self.explanation = ""
-        self.confidence = 0.0
-        self.cache = "none"
-        self.latency_s = 0.0
+    route: Route
+    input: Input
+    arrived: float
+    deadline: float
+    reply: Callable[["Query"], None]
+    version: str | None = None
+    context: str = ""
+    id: int = -1
+    is_settled: bool = False
+    selection: Selection | None = None
+    state: Any = None
+    missing: int = 0
+    """Models asked whose output has not come."""
+    waiting: tuple[tuple[ServedModel, Task, Waiter], ...] = ()
+    outputs: dict[ModelId, Output] = {}
+    failure: ClipperError | None = None
+    """Why the last model without an output has none."""
+    error: Overloaded | None = None
+    output: Output = NO_OUTPUT
+    models: tuple[ModelId, ...] = ()
+    explanation: str = ""
+    confidence: float = 0.0
+    cache: str = "none"
+    latency_s: float = 0.0
 
     def timing(self) -> dict[str, float]:
         """Where the time went, in milliseconds; the queue and the batch where there was one."""

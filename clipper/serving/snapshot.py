@@ -21,6 +21,9 @@ class Route:
     """One application, ready to be asked."""
 
     app: Application
+    input_type: str
+    """The application's, as a plain string: hashing an Enum takes longer than a whole look-up."""
+    slo_s: float
     default: Output
     policy: SelectionPolicy
     models: Mapping[ModelId, ServedModel]
@@ -83,6 +86,8 @@ def _build_route(
         fixed = tuple(models[model] for model in policy.select(None, current, 0.0).models)
     return Route(
         app=app,
+        input_type=app.input_type.value,
+        slo_s=app.slo_s,
         default=parse_text(app.default_output.encode()),
         policy=policy,
         models=models,

@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,14 @@ from clipper_container.model_pb2 import Batch, BatchResult, DescribeRequest, Des
 
 MODELS = Path(__file__).with_name("sdk_models.py")
 PATIENCE_S = 30.0
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Look again and again, in a thread, until something outside of this process has happened."""
+    give_up_at = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < give_up_at, f"{condition} did not come true"
+        time.sleep(0.005)
 
 
 class Program:
@@ -41,11 +51,13 @@ class Program:
 
     async def ready(self) -> str:
         """The address, once it serves."""
-        async with asyncio.timeout(PATIENCE_S):
-            while not self.ready_file.exists():
-                assert not self._output.done(), await self._output
-                await asyncio.sleep(0.01)
+        await asyncio.to_thread(wait_for, self.has_spoken)
+        assert not self._output.done(), await self._output
         return self.ready_file.read_text().strip()
+
+    def has_spoken(self) -> bool:
+        """Whether it serves, or never will."""
+        return self.ready_file.exists() or self._output.done()
 
     def terminate(self) -> None:
         """Ask it to end."""

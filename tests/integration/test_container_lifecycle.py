@@ -1,6 +1,7 @@
 """A container's life as a process: from its first line in the log to its exit code."""
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,7 +11,7 @@ import grpc
 import pytest
 from clipper_container import model_pb2
 
-from tests.fakes.sdk_process import MODELS, PATIENCE_S, Client, Program
+from tests.fakes.sdk_process import MODELS, Client, Program, wait_for
 from tests.fakes.wire import batch_of, values_of
 
 Start = Callable[..., Awaitable[Program]]
@@ -33,9 +34,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
 
 
 async def appears(path: Path) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not path.exists():
-            await asyncio.sleep(0.01)
+    await asyncio.to_thread(wait_for, path.exists)
 
 
 async def test_a_model_is_warmed_up_before_it_is_ready(start: Start) -> None:
@@ -52,22 +51,18 @@ async def test_a_model_is_warmed_up_before_it_is_ready(start: Start) -> None:
 async def test_the_ready_file_is_there_while_the_model_serves_and_holds_the_address(
     start: Start, tmp_path: Path
 ) -> None:
-    (tmp_path / "ready").write_text("left behind by a crash")
     program = await start("Echo", "--listen", "127.0.0.1:0")
-    await appears(tmp_path / "ready")
-    while (address := program.ready_file.read_text().strip()) == "left behind by a crash":
-        await asyncio.sleep(0.01)
-    async with Client(address) as client:
+    async with Client(await program.ready()) as client:
         assert await client.check() == SERVING
     program.terminate()
     await program.ended()
-    assert [path.name for path in tmp_path.iterdir()] == []
+    assert os.listdir(tmp_path) == []
 
 
 async def test_a_stale_ready_file_is_gone_before_the_model_is_loaded(
     start: Start, tmp_path: Path
 ) -> None:
-    (tmp_path / "ready").touch()
+    (tmp_path / "ready").write_text("left behind by a crash")
     program = await start("Broken")
     await program.ended()
     assert not (tmp_path / "ready").exists()
@@ -159,7 +154,8 @@ async def test_health_is_watched_from_the_first_moment_to_the_last(
         program = await start("Echo")
         assert await watch.read() == SERVING
         program.terminate()
-        assert [status async for status in watch] == [NOT_SERVING]
+        assert await watch.read() == NOT_SERVING
+        assert await watch.read() is grpc.aio.EOF
         assert await watch.code() is grpc.StatusCode.OK
     assert (await program.ended())[0] == 0
 

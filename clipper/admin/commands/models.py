@@ -1,5 +1,6 @@
 """`clipper-admin model`: model versions and their replicas."""
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -168,6 +169,9 @@ def unknown(name: str, version: str) -> ClipperRefused:
     )
 
 
+_DEPLOYED = ("manager", "framework", "path", "model_data", "image")
+
+
 def _show_version(session: Session, model: dict[str, Any]) -> None:
     deployment = model["deployment"] or {}
     facts = [
@@ -177,7 +181,7 @@ def _show_version(session: Session, model: dict[str, Any]) -> None:
         ("labels", ", ".join(model["labels"]) or "-"),
         ("batch size", "adaptive" if model["batch_size"] == -1 else model["batch_size"]),
         ("container", model["container_name"]),
-        *((key.replace("_", " "), value) for key, value in deployment.items() if value),
+        *((key.replace("_", " "), deployment[key]) for key in _DEPLOYED if deployment.get(key)),
         ("ready", f"{_ready(model)} replicas"),
     ]
     session.facts(facts)
@@ -257,8 +261,9 @@ def logs(  # noqa: PLR0913 -- an option for each setting
     if follow_ and as_json:
         raise InvalidCall("--follow never ends, JSON must.", hint="Leave out one of the two.")
     if follow_:
-        for line in follow(session.clipper, name, version, tail=tail, replica=replica):
-            typer.echo(line)
+        with suppress(KeyboardInterrupt):  # how one ends it
+            for line in follow(session.clipper, name, version, tail=tail, replica=replica):
+                typer.echo(line)
         return
     lines = session.clipper.get_model_logs(name, version, tail=tail, replica=replica)
     if as_json:

@@ -200,6 +200,20 @@ def test_a_script_is_not_asked_and_a_person_is(
     assert daemon.models == {}
 
 
+def test_an_interrupt_says_that_the_daemon_goes_on(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("clipper.admin.client.ClipperConnection.deploy_model", interrupt)
+    result = run(*DEPLOY)
+    assert result.exit_code == 130
+    assert "goes on" in result.stderr
+    monkeypatch.setattr("clipper.admin.commands.models.follow", interrupt)
+    assert run("model", "logs", "m", "1", "--follow").exit_code == 0
+
+
 def test_a_query_may_come_from_stdin(run: Any) -> None:
     run(*CREATE, "--default-output", "none")
     result = run("query", "digits", "-", input="[1, 2]")

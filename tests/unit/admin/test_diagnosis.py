@@ -79,6 +79,7 @@ def test_a_listener_that_is_down_is_unreachable(daemon: Any, clipper: ClipperCon
 
 def test_the_folder_of_a_file_store_is_known(tmp_path: Path) -> None:
     assert store_folder(f"sqlite://{tmp_path}/clipper.db") == tmp_path
+    assert str(store_folder(f"sqlite:///{tmp_path}/clipper.db")) == str(tmp_path)
     assert store_folder("sqlite:///no/such/folder/clipper.db") is None
     assert store_folder("memory://") is None
 
