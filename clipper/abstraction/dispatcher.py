@@ -15,7 +15,7 @@ from typing import Protocol
 from clipper.abstraction.batching import BatchControl
 from clipper.abstraction.queue import BatchQueue, Task
 from clipper.core.clock import loop_clock
-from clipper.core.errors import DeadlineExceeded, ModelFailed, ReplicaFailed
+from clipper.core.errors import ClipperError, DeadlineExceeded, ModelFailed, ReplicaFailed
 from clipper.core.metrics import ModelStats
 from clipper.core.types import BatchOutputs, Input, Output, ReplicaId
 
@@ -67,7 +67,8 @@ class Dispatcher:
             while batch := await self.queue.take(self._limit):
                 await self._serve(batch)
         finally:
-            del self.stats.limits[self.replica.id.index]
+            # A successor under the same index may have come and gone meanwhile.
+            self.stats.limits.pop(self.replica.id.index, None)
 
     def stop(self) -> None:
         """Take no further batch; `run` returns when the one in hand is answered."""
@@ -92,7 +93,7 @@ class Dispatcher:
                     parts += self._halves(part, error)
                 else:
                     self._settle(part, answer.outputs)
-        except (ReplicaFailed, asyncio.CancelledError):
+        except BaseException:
             self.stats.failed_batches += 1
             self._give_back([*part, *chain.from_iterable(parts)])
             raise
@@ -115,6 +116,12 @@ class Dispatcher:
                 f"{self.replica.id} did not answer a batch of {len(part)} "
                 f"within {self.timeout_s:g} s."
             ) from None
+        except ClipperError:
+            raise
+        except Exception as error:
+            raise ReplicaFailed(
+                f"{self.replica.id} broke off: {type(error).__name__}: {error}"
+            ) from error
         latency_s = self.now() - started
         self.control.observe(len(part), latency_s)
         self.stats.limits[self.replica.id.index] = self.control.batch_size
@@ -147,9 +154,11 @@ class Dispatcher:
             task.settle(output)
 
     def _give_back(self, batch: list[Task]) -> None:
-        """Queue again what was in flight, unless it was tried too often or is too late."""
+        """Queue again what has no answer yet, unless it was tried too often or is too late."""
         again = []
         for task in batch:
+            if task.is_settled:
+                continue
             task.attempts += 1
             if task.attempts >= MAX_ATTEMPTS:
                 task.settle(ReplicaFailed(f"{self.replica.id} broke off while it predicted this."))

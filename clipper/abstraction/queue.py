@@ -40,11 +40,13 @@ class Task(msgspec.Struct, eq=False):
     batch_size: int = 0
     """Of the batch in which it was sent."""
     is_queued: bool = False
+    is_settled: bool = False
 
     def settle(self, outcome: Output | ClipperError) -> None:
         """Tell everyone who still waits."""
         waiters = self.waiters
         self.waiters = []
+        self.is_settled = True
         self.on_settled(self, outcome if isinstance(outcome, Output) else None)
         for waiter in waiters:
             waiter(outcome)

@@ -114,9 +114,6 @@ class Settings(BaseModel):
     batch_timeout_s: Duration = Field(
         30.0, description="seconds, above 0 to 3600, after which a silent replica is given up"
     )
-    default_manager: Literal["process", "docker"] = Field(
-        "process", description="what runs replicas unless a deployment says: process or docker"
-    )
     docker_image_prefix: Annotated[str, Field(pattern=r"\A[a-z0-9][a-z0-9._:/-]*\z")] = Field(
         "clipper", description="how names of container images begin, in lower case"
     )

@@ -94,7 +94,7 @@ class DockerContainer:
         try:
             await self._calls.submit(self._calls.engine.signal, self.id, signal)
         except DeployError as error:
-            log.warning("%s: %s", self.replica, error)
+            log.warning("%s: %s", self.replica, error.message)
 
 
 @dataclass(slots=True)
@@ -208,7 +208,7 @@ def _bring_up(running: Running, launch: Launch) -> tuple[str, int]:
     try:
         running.engine.remove_others(keep=running.containers.__contains__)
     except DeployError as error:
-        log.warning("%s", error)
+        log.warning("%s", error.message)
     running.engine.ensure_network()
     container_id = running.engine.launch(launch)
     return container_id, running.engine.port(container_id)
@@ -246,5 +246,5 @@ def _tidy_up(engine: Engine) -> None:
         engine.remove_others(keep=lambda _: False)
         engine.remove_network()
     except DeployError as error:
-        log.warning("%s", error)
+        log.warning("%s", error.message)
     engine.close()

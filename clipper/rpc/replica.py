@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2
 
 from clipper.core.errors import ModelFailed, ReplicaFailed
 from clipper.core.types import BatchOutputs, Input, InputType, ReplicaId
+from clipper.rpc import health_pb2
 from clipper.rpc.columns import decode_outputs, encode_batch
 from clipper.rpc.model_pb2 import Batch, BatchResult, DescribeRequest, Description
 from clipper.rpc.model_pb2 import InputType as WireType
@@ -65,7 +65,7 @@ class GrpcReplica:
                 response_deserializer=BatchResult.FromString,
             )(metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
-            raise self._broken(error) from error
+            raise self._failure(error) from error
 
     async def _until_serving(self) -> None:
         watch = self._channel.unary_stream(
@@ -117,7 +117,7 @@ class GrpcReplica:
             await self._stream.write(batch)
             result = await self._stream.read()
         except grpc.aio.AioRpcError as error:
-            raise self._broken(error) from error
+            raise self._failure(error) from error
         if result is grpc.aio.EOF or result.id != batch.id:
             raise ReplicaFailed(f"{self.id} broke off its stream.")
         if result.HasField("outputs"):
@@ -125,7 +125,16 @@ class GrpcReplica:
             return BatchOutputs(outputs, result.predict_ns / 1e9)
         raise ModelFailed(result.error.message or "The model gave no answer.")
 
-    def _broken(self, error: grpc.aio.AioRpcError) -> ReplicaFailed:
+    async def broken(self) -> None:
+        """Return when the connection breaks, also where no batch is in flight.
+
+        Raises:
+            ReplicaFailed: always.
+        """
+        code, details = await self._stream.code(), await self._stream.details()
+        raise ReplicaFailed(f"{self.id} broke off: {code.name}: {details}")
+
+    def _failure(self, error: grpc.aio.AioRpcError) -> ReplicaFailed:
         return ReplicaFailed(f"{self.id} broke off: {error.code().name}: {error.details()}")
 
     async def close(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from clipper.abstraction.layer import ModelAbstractionLayer
 from clipper.core.config import Config
 from clipper.core.errors import DeployError, InvalidInput, UnknownModel
-from clipper.core.tasks import Tasks
+from clipper.core.tasks import Tasks, supervise
 from clipper.core.types import Deployment, Model, ModelId, ReplicaId
 from clipper.deploy.manager import Container, ContainerManager, ContainerSpec
 from clipper.serving.replicas import Connector, Keeper, ReplicaStatus
@@ -60,7 +60,8 @@ class Fleet:
         spec = ContainerSpec(replica, model.input_type, deployment)
         keeper = Keeper(spec, self._layer.add(model), self._start, self._connector)
         self._keepers[replica] = keeper
-        life = self._tasks.spawn(f"keep {replica}", keeper.run())
+        name = f"keep {replica}"
+        life = self._tasks.spawn(name, supervise(name, keeper.run))
         self._lives[keeper] = life
         life.add_done_callback(lambda _: self._lives.pop(keeper, None))
         return keeper

@@ -55,6 +55,15 @@ class Journal:
         while len(self._order) > self._capacity or self._bytes > self._capacity_bytes:
             self._bytes -= self._records.pop(self._order.popleft()).size
 
+    def forget(self, app: str) -> None:
+        """An application was deleted: one of the same name must not get its feedback."""
+        for place, note in enumerate(self._notes):
+            if note is not None and note.app == app:
+                self._ids[place] = -1
+        self._order = deque(id for id in self._order if self._records[id].app != app)
+        self._records = {id: self._records[id] for id in self._order}
+        self._bytes = sum(record.size for record in self._records.values())
+
     def read(self, query_id: int) -> Record | None:
         """What a query was answered with, or None where it is unknown or too old."""
         place = query_id % self._capacity

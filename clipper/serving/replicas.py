@@ -41,6 +41,9 @@ class ReplicaLink(Replica, Protocol):
     async def connect(self) -> None:
         """Return when the model is loaded; raises ReplicaFailed."""
 
+    async def broken(self) -> None:
+        """Raises ReplicaFailed when the connection breaks, also while nothing is asked of it."""
+
     async def close(self) -> None:
         """Let go of it."""
 
@@ -136,7 +139,8 @@ class Keeper:
                 self._became_ready()
                 dispatcher = self.served.dispatcher(link)
                 serving = self._spawn("dispatch", self.served.serve(dispatcher))
-                if not await self._outlives(serving, exited):
+                broken = self._spawn("hear", link.broken())
+                if not await self._outlives(serving, exited, broken):
                     dispatcher.stop()
                     await asyncio.wait((serving, exited), return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -148,22 +152,28 @@ class Keeper:
     def _spawn(self, what: str, call: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         return self._tasks.spawn(f"{what} {self.replica}", call, is_awaited=True)
 
-    async def _outlives(self, task: "asyncio.Task[None]", exited: "asyncio.Task[Exit]") -> bool:
+    async def _outlives(
+        self,
+        task: "asyncio.Task[None]",
+        exited: "asyncio.Task[Exit]",
+        *others: "asyncio.Task[None]",
+    ) -> bool:
         """Wait for a task; False where the stop came first.
 
         Raises:
-            ReplicaFailed: the task failed, or the container ended.
+            ReplicaFailed: the task or one of the others failed, or the container ended.
         """
-        await asyncio.wait((task, exited, self._stop), return_when=asyncio.FIRST_COMPLETED)
-        if self._stop.done() and not task.done():
-            return False
-        if task.done() and task.exception() is None:
-            return True
+        watched: list[asyncio.Future[Any]] = [task, exited, self._stop, *others]
+        await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+        failed = [one for one in (task, *others) if one.done() and one.exception() is not None]
+        if not failed and not exited.done():
+            return task.done()
         # A connection breaks a moment before the exit code, which says more, is there.
         await asyncio.wait((exited,), timeout=EXIT_GRACE_S)
         if exited.done():
             raise ReplicaFailed(_describe(self.replica, exited.result()))
-        task.result()
+        for one in failed:
+            one.result()
         return True
 
     def _became_ready(self) -> None:
@@ -179,7 +189,7 @@ class Keeper:
             extra = {"action": "replica_failed", "replica": str(self.replica)}
             log.warning("%s; it is started again", error.message, extra=extra)
         else:
-            self.first_ready.set_exception(error)
+            self.first_ready.set_exception(DeployError(error.message, hint=error.hint))
 
     async def _back_off(self, delay_s: float) -> None:
         self._move("backing_off")

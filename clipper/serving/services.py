@@ -77,7 +77,7 @@ class Services:
         self._store = store
         self._ids = QueryIds(store.reserve)
         states = SelectionStates(store)
-        journal = Journal(bounds.journal_size)
+        self._journal = journal = Journal(bounds.journal_size)
         cache = PredictionCache(bounds.cache_bytes, self.metrics.cache)
         self._layer = ModelAbstractionLayer(cache, bounds.limits, self.metrics)
         self.predictor = Predictor(self._ids, states, journal, Random())
@@ -144,6 +144,7 @@ class Services:
                 self._layer.remove(id)
         for app in [app for app in metrics.applications if app not in config.applications]:
             metrics.forget_application(app)
+            self._journal.forget(app)
 
     def ready(self) -> list[str]:
         """Why queries would not be answered by models; empty when they would."""

@@ -1,6 +1,5 @@
 """A real clipperd for a test: its own ports, an empty store in memory, gone afterwards."""
 
-import asyncio
 import os
 import signal
 import socket
@@ -15,10 +14,6 @@ import httpx
 import pytest
 
 from clipper.admin.client import ClipperConnection
-
-# Python 3.11 makes a loop for whoever first asks which one is set, as pytest-asyncio does, and
-# nobody closes that one; where none has been set on purpose, none is made.
-asyncio.set_event_loop(None)
 
 START_S = 30.0
 STOP_S = 20.0

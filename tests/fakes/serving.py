@@ -80,6 +80,10 @@ class FakeLink:
     async def connect(self) -> None:
         """Loaded."""
 
+    async def broken(self) -> None:
+        """It never breaks."""
+        await asyncio.Event().wait()
+
     async def close(self) -> None:
         """Gone."""
 

@@ -176,6 +176,42 @@ async def test_a_batch_in_hand_is_answered_after_sigterm(start: Start, tmp_path:
     assert not (tmp_path / "s").exists()
 
 
+async def test_whoever_stops_sending_when_told_so_loses_no_answer(start: Start) -> None:
+    program = await start("Echo")
+    address = await program.ready()
+    async with Client(address) as watcher, Client(address) as client:
+        watch = watcher.watch()
+        assert await watch.read() == SERVING
+        told = asyncio.create_task(watch.read())
+        number = 0
+        while not told.done():
+            number += 1
+            result = await client.ask(batch_of([[number]], batch_id=number))
+            assert result.id == number
+            if number == 100:
+                program.terminate()
+        assert await told == NOT_SERVING
+        assert number > 100
+    assert (await program.ended())[0] == 0
+
+
+async def test_a_client_that_leaves_in_the_middle_of_a_batch_hurts_nobody(
+    start: Start, tmp_path: Path
+) -> None:
+    begun = tmp_path / "begun"
+    program = await start("Slow", "--model-data", str(begun))
+    address = await program.ready()
+    async with Client(address) as leaver, Client(address) as stayer:
+        await leaver.send(batch_of([[0.5]]))
+        await appears(begun)
+        await leaver.__aexit__()
+        assert values_of((await stayer.ask(batch_of([[0.25]]))).outputs) == [0.25]
+    program.terminate()
+    code, output = await program.ended()
+    assert code == 0
+    assert "Traceback" not in output
+
+
 async def test_streams_that_wait_do_not_hold_up_the_end(start: Start) -> None:
     program = await start("Echo")
     async with Client(await program.ready()) as client:

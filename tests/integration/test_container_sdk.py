@@ -5,15 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import joblib
 import numpy as np
 import pytest
 from clipper_container import model_pb2
 from clipper_container.model_pb2 import BatchResult, OutputType
+from sklearn.linear_model import LinearRegression
 
 from tests.fakes.sdk_process import MODELS, Client, Program
 from tests.fakes.wire import batch_of, values_of
 
-NOOP = Path(__file__).parents[2] / "containers" / "noop" / "noop_container.py"
+CONTAINERS = Path(__file__).parents[2] / "containers"
 
 Serve = Callable[..., Awaitable[Client]]
 
@@ -204,13 +206,29 @@ async def test_idle_streams_may_be_pinged_as_often_as_the_daemon_likes(
     pings: dict[str, Any] = {"keepalive_time_ms": 100, "keepalive_timeout_ms": 1000}
     pings |= {"keepalive_permit_without_calls": 1, "http2.max_pings_without_data": 0}
     async with Client(f"unix:{tmp_path / 's'}", **pings) as client:
-        for pause_s in (2.0, 0.0):
+        for pause_s in (6.0, 0.0):  # a ping a second, at most, and by default three are too many
             result = await client.ask(batch_of([[pause_s]]))
             assert values_of(result.outputs) == [pause_s]
 
 
+async def test_a_saved_estimator_is_served_as_it_was_trained(tmp_path: Path) -> None:
+    estimator = LinearRegression().fit([[0.0, 1.0], [1.0, 1.0], [2.0, 3.0]], [1.0, 2.0, 5.0])
+    joblib.dump(estimator, tmp_path / "model.joblib")
+    target = CONTAINERS / "sklearn" / "sklearn_container.py"
+    options = ["--model-data", str(tmp_path), "--input-type", "doubles"]
+    program = await Program.start(tmp_path, f"{target}:SklearnContainer", *options)
+    async with Client(await program.ready()) as client:
+        result = await client.ask(batch_of([[1, 1], [2, 3]], model_pb2.DOUBLES))
+        ragged = await client.ask(batch_of([[1, 1], [2]], model_pb2.DOUBLES))
+    program.terminate()
+    assert (await program.ended())[0] == 0
+    assert values_of(result.outputs) == pytest.approx([2.0, 5.0])
+    assert "send 2 numbers" in ragged.error.message
+
+
 async def test_the_noop_container_sums(tmp_path: Path) -> None:
-    program = await Program.start(tmp_path, f"{NOOP}:NoopContainer", "--input-type", "floats")
+    target = CONTAINERS / "noop" / "noop_container.py"
+    program = await Program.start(tmp_path, f"{target}:NoopContainer", "--input-type", "floats")
     async with Client(await program.ready()) as client:
         result = await client.ask(batch_of([[1, 2], [3, 4]]))
     assert values_of(result.outputs) == [3.0, 7.0]

@@ -28,6 +28,7 @@ FLOATS: frozenset[type] = frozenset({float, np.float16, np.float32, np.float64, 
 PLAIN_KINDS = "biufOUT"
 """The kinds of arrays that `tolist` turns into what JSON has; of dates it makes bare integers."""
 INT64_MAX = 2**63 - 1
+EXPECTED = "return an array or a list with one output for each input, in their order."
 
 
 class InvalidOutputs(Exception):
@@ -48,9 +49,6 @@ def encode_outputs(answer: Any, size: int) -> Outputs:
             f"predict_batch returned {len(outputs)} outputs for {size} inputs; {EXPECTED}"
         )
     return _of_array(outputs) if isinstance(outputs, np.ndarray) else _of_list(outputs)
-
-
-EXPECTED = "return an array or a list with one output for each input, in their order."
 
 
 def _sequence(answer: Any) -> Array | Sequence[Any]:

@@ -1,6 +1,5 @@
 """Loading model code leaves traces in the interpreter; here they end with the test."""
 
-import asyncio
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,10 +7,6 @@ from types import ModuleType
 
 import pytest
 from clipper_container.loading import import_file
-
-# Python 3.11 makes a loop for whoever first asks which one is set, as pytest-asyncio does, and
-# nobody closes that one; where none has been set on purpose, none is made.
-asyncio.set_event_loop(None)
 
 CONTAINERS = Path(__file__).parents[3] / "containers"
 

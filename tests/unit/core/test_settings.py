@@ -164,7 +164,6 @@ def test_an_unknown_flag_is_refused() -> None:
         ("journal_size", "None"),
         ("log_format", "xml"),
         ("log_level", "loud"),
-        ("default_manager", "kubernetes"),
         ("docker_image_prefix", "Clipper"),
         ("insecure", "maybe"),
         ("host", ""),
