@@ -1,4 +1,5 @@
-# The daemon, with everything that its process replicas need. It never runs Docker itself.
+# The daemon, with everything that its process replicas need. It never runs Docker itself, and is
+# best run with `--init`, which buries what its replicas leave behind.
 # The build context, put together by docker/build.sh, holds `wheels/`.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
@@ -10,7 +11,8 @@ RUN python3 -m venv --without-pip /opt/clipper \
 
 FROM ${BASE_IMAGE}
 RUN groupadd --gid 10001 clipper \
-    && useradd --uid 10001 --gid clipper --create-home --home-dir /var/lib/clipper clipper
+    && useradd --uid 10001 --gid clipper --no-create-home --home-dir /var/lib/clipper clipper \
+    && install --directory --owner clipper --group clipper /var/lib/clipper
 COPY --from=packages /opt/clipper /opt/clipper
 
 # Beyond loopback the daemon asks for CLIPPER_ADMIN_TOKEN, or CLIPPER_ADMIN_TOKEN_FILE.

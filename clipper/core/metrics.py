@@ -48,9 +48,13 @@ class Histogram:
         return sum(self.counts)
 
     def quantile(self, q: float) -> float:
-        """The value below which a share q of the observations lies, interpolated in its bucket."""
-        rank = q * self.count
-        lower = 0.0
+        """The value below which a share q of the observations lies, interpolated in its bucket.
+
+        0 where nothing was observed.
+        """
+        rank, lower = q * self.count, 0.0
+        if not self.count:
+            return lower
         for upper, count in zip((*self.bounds, self.bounds[-1]), self.counts, strict=True):
             if count and rank <= count:
                 return lower + (upper - lower) * rank / count

@@ -54,15 +54,16 @@ def _report(task: "asyncio.Task[Any]") -> None:
 
 async def supervise(name: str, run: Callable[[], Awaitable[object]]) -> None:
     """Run a loop that is not meant to end; when it breaks, log it and start it again."""
+    now = asyncio.get_running_loop().time
     delay_s = RESTART_DELAY_S
     while True:
-        started = asyncio.get_running_loop().time()
+        started = now()
         try:
             await run()
             return
         except Exception:
+            if now() - started > RESTART_DELAY_MAX_S:
+                delay_s = RESTART_DELAY_S
             log.exception("%s broke; it is started again in %.2f s", name, delay_s)
-        if asyncio.get_running_loop().time() - started > RESTART_DELAY_MAX_S:
-            delay_s = RESTART_DELAY_S
         await asyncio.sleep(delay_s)
         delay_s = min(2 * delay_s, RESTART_DELAY_MAX_S)

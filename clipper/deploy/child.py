@@ -25,6 +25,7 @@ class Child:
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start it; raises OSError where that fails, and then nothing is left of it."""
+        self._oom_kills = oom_kills()
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -38,7 +39,7 @@ class Child:
         assert self._process.stdout is not None
         self.output: IO[bytes] = self._process.stdout
         self.pid = self._process.pid
-        self._buried = False
+        self._killed = self._buried = False
         try:
             self._pinned = os.pidfd_open(self.pid)
         except OSError:
@@ -67,18 +68,35 @@ class Child:
     def kill(self) -> None:
         """SIGKILL to the whole group."""
         if not self._buried:
+            self._killed = True
             kill_group(self.pid)
 
-    def bury(self) -> int:
-        """Kill what is left of its group and reap it; returns the code, negative for a signal."""
-        self.kill()
+    def bury(self) -> tuple[int, str]:
+        """Kill what is left of its group and reap it; returns how it ended.
+
+        The code, negative for a signal, and a sentence.
+        """
+        kill_group(self.pid)
         self._buried = True
         os.close(self._pinned)
-        return self._process.wait()
+        code = self._process.wait()
+        is_suspect = code == -signal.SIGKILL and not self._killed
+        return code, how_it_ended(code, is_suspect and oom_kills() > self._oom_kills)
 
 
-def how_it_ended(code: int) -> str:
+def oom_kills() -> int:
+    """How often the kernel has killed a process of this machine because memory ran out."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0
+
+
+def how_it_ended(code: int, out_of_memory: bool = False) -> str:
     """One sentence for an exit code."""
+    if out_of_memory:
+        return "ran out of memory"
     if code >= 0:
         return f"exited with code {code}"
     try:

@@ -236,7 +236,7 @@ def _outcome(engine: Engine, container_id: str, file: LogFile) -> Exit:
         file.append(output)
     with contextlib.suppress(DeployError):
         engine.remove(container_id)
-    reason = "ran out of memory" if ended.out_of_memory else how_it_ended(ended.code)
+    reason = how_it_ended(ended.code, ended.out_of_memory)
     return Exit(ended.code, reason, tuple(lines_of(output)[-EXIT_LINES:]))
 
 

@@ -55,7 +55,11 @@ class Lifeline:
                 self.start()
             assert self._reaper is not None
             await _ended(self._reaper)
-            log.warning("the reaper (pid %d) ended; another is started", self._reaper.pid)
+            log.warning(
+                "the reaper (pid %d) ended; another is started",
+                self._reaper.pid,
+                extra={"action": "reaper_restarted"},
+            )
             self._let_go()
             await asyncio.sleep(RESTART_DELAY_S)
 

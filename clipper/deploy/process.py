@@ -21,7 +21,7 @@ from typing import IO
 from clipper.core.errors import DeployError
 from clipper.core.tasks import Tasks, supervise
 from clipper.core.types import Deployment, ReplicaId
-from clipper.deploy.child import Child, how_it_ended
+from clipper.deploy.child import Child
 from clipper.deploy.frameworks import (
     ONE_THREAD,
     Code,
@@ -181,7 +181,7 @@ class ProcessManager:
         pump = LogPump(child.output.fileno(), file)
         printing = running.tasks.spawn(f"log {container.replica}", pump.run())
         await child.ended()
-        code = child.bury()
+        code, reason = child.bury()
         running.lifeline.release(child.pid)
         await asyncio.to_thread(kill_marked, mark)  # whoever left the group
         await asyncio.wait([printing], timeout=LAST_WORDS_S)
@@ -191,7 +191,7 @@ class ProcessManager:
         with contextlib.suppress(OSError):
             container.socket.unlink()
         running.containers.discard(container)
-        container.exit.set_result(Exit(code, how_it_ended(code), pump.recent()))
+        container.exit.set_result(Exit(code, reason, pump.recent()))
 
     async def logs(self, replica: ReplicaId, tail: int) -> Sequence[str]:
         file = LogFile(log_path(self._data_dir, replica))

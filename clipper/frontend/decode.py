@@ -11,16 +11,23 @@ from functools import lru_cache
 from itertools import chain
 from struct import Struct
 from struct import error as StructError
-from typing import Annotated, Any, NamedTuple, NoReturn, cast
+from typing import Annotated, Any, NoReturn, cast
 
 import msgspec
 
 from clipper.core.errors import InvalidInput
 from clipper.core.outputs import NOT_JSON
 from clipper.core.types import Input
+from clipper.frontend.body import shown
 
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 MAX_DIMENSIONS = 32
+MAX_INPUTS = 10_000
+"""In one request: small inputs cost far more memory as queries than as text."""
+MAX_CONTEXT = 1024
+"""In characters: contexts are kept, in memory and in the store."""
+MAX_SLO_MS = 1e12
+"""Above any application's, which cuts it anyway; an integer may be too large to be divided."""
 FLOAT32_MAX = 3.4028235677973366e38
 """The smallest magnitude that rounds to infinity as a float32."""
 
@@ -70,7 +77,10 @@ _canonical = msgspec.json.Encoder().encode
 
 
 def _pack_json(value: Any) -> Input:
-    return Input(_canonical(value))
+    try:
+        return Input(_canonical(value))
+    except RecursionError:
+        raise MalformedQuery("The input is nested too deeply.") from None
 
 
 class QueryBody(msgspec.Struct):
@@ -83,7 +93,7 @@ class QueryBody(msgspec.Struct):
     slo_ms: float | None = None
 
 
-class QueryRequest(NamedTuple):
+class QueryRequest(msgspec.Struct, frozen=True):
     """A decoded body."""
 
     inputs: list[Input]
@@ -124,10 +134,11 @@ class Codec:
         if body.input is not msgspec.UNSET:
             inputs = [self.pack(body.input)]
         elif body.input_batch is not msgspec.UNSET:
-            inputs = list(map(self.pack, body.input_batch))
+            inputs = list(map(self.pack, _bounded(body.input_batch)))
         else:
             raise MalformedQuery("The body has neither `input` nor `input_batch`.")
-        return QueryRequest(inputs, body.version, body.context, _seconds(body.slo_ms))
+        context = check_context(body.context)
+        return QueryRequest(inputs, body.version, context, _seconds(body.slo_ms))
 
     def _read_loosely(self, raw: bytes, check_version: Callable[[str], object]) -> QueryRequest:
         body = _decode_loosely(raw)
@@ -137,11 +148,12 @@ class Codec:
         if "input" in body:
             values = [body["input"]]
         elif isinstance(body.get("input_batch"), list):
-            values = body["input_batch"]
+            values = _bounded(body["input_batch"])
         else:
             raise MalformedQuery("The body has neither `input` nor an array `input_batch`.")
         inputs = [self.pack_any(value) for value in values]
-        return QueryRequest(inputs, version, _text(body, "context"), _seconds(body.get("slo_ms")))
+        context = check_context(_text(body, "context"))
+        return QueryRequest(inputs, version, context, _seconds(body.get("slo_ms")))
 
     def pack_any(self, value: Any) -> Input:
         """An input from an already decoded JSON value: a plain one, or a nested array.
@@ -205,16 +217,36 @@ def _decode_loosely(raw: bytes) -> dict[str, Any]:
     return body
 
 
+def _bounded(inputs: list[Any]) -> list[Any]:
+    if len(inputs) > MAX_INPUTS:
+        raise InvalidInput(
+            f"input_batch has {len(inputs)} inputs; one request may have {MAX_INPUTS}.",
+            hint="Send several requests.",
+        )
+    return inputs
+
+
+def check_context(context: str | None) -> str | None:
+    """A context that may be kept, or none.
+
+    Raises:
+        InvalidInput: it is too long.
+    """
+    if context is not None and len(context) > MAX_CONTEXT:
+        raise InvalidInput(f"context has {len(context)} characters; it may have {MAX_CONTEXT}.")
+    return context
+
+
 def _text(body: dict[str, Any], key: str) -> str | None:
     value = body.get(key)
     if value is not None and not isinstance(value, str):
-        raise MalformedQuery(f"{key} is {value!r}; it must be a string.")
+        raise MalformedQuery(f"{key} is {shown(value)}; it must be a string.")
     return value
 
 
 def _seconds(slo_ms: Any) -> float | None:
     if slo_ms is None:
         return None
-    if isinstance(slo_ms, bool) or not isinstance(slo_ms, int | float) or slo_ms <= 0:
-        raise InvalidInput(f"slo_ms is {slo_ms!r}; it must be a number above 0.")
-    return slo_ms / 1000
+    if type(slo_ms) in (int, float) and slo_ms > 0:
+        return float(min(slo_ms, MAX_SLO_MS)) / 1000
+    raise InvalidInput(f"slo_ms is {shown(slo_ms)}; it must be a number above 0.")

@@ -23,16 +23,15 @@ OVERLOADED = 429
 _encode = msgspec.json.Encoder().encode
 
 
-class Exchange:
+class Exchange(msgspec.Struct, eq=False):
     """Answers one request; `cancel` it when whoever asked has gone."""
 
-    __slots__ = ("_explain", "_queries", "_respond", "_unanswered")
-
-    def __init__(self, respond: Respond, *, explain: bool) -> None:
-        self._respond = respond
-        self._explain = explain
-        self._queries: list[Query] = []
-        self._unanswered = 0
+    respond: Respond
+    explain: bool
+    queries: tuple[Query, ...] = ()
+    """What is not answered yet. Queries hold on to their exchange; emptied when it is answered,
+    this leaves no cycle behind."""
+    unanswered: int = 0
 
     def begin(self, predictor: Predictor, route: Route, raw: bytes) -> None:
         """Decode a body and submit its queries; the response may come before this returns."""
@@ -40,22 +39,24 @@ class Exchange:
         try:
             request = CODECS[route.input_type].read(raw, route.requested)
         except MalformedQuery as error:
-            self._respond(400, _refusal("Json error", error))
+            self.respond(400, _refusal("Json error", error))
             return
         except InvalidInput as error:
-            self._respond(400, _refusal("Query processing error", error))
+            self.respond(400, _refusal("Query processing error", error))
             return
         slo_s = route.slo_s if request.slo_s is None else min(request.slo_s, route.slo_s)
         deadline, context = arrived + slo_s, request.context or ""
-        queries = self._queries = [
-            Query(route, input, arrived, deadline, self._arrive, request.version, context)
-            for input in request.inputs
-        ]
-        self._unanswered = len(queries)
+        queries = self.queries = tuple(
+            [
+                Query(route, input, arrived, deadline, self._arrive, request.version, context)
+                for input in request.inputs
+            ]
+        )
+        self.unanswered = len(queries)
         if not queries:
-            self._respond(200, b'{"batch_predictions":[]}')
+            self.respond(200, b'{"batch_predictions":[]}')
         try:
-            for query in queries[:]:
+            for query in queries:
                 predictor.submit(query)
         except Overloaded as error:
             self.cancel(predictor)
@@ -65,28 +66,27 @@ class Exchange:
         if query.error is not None:
             self._overloaded(query.error)
             return
-        self._unanswered -= 1
-        if not self._unanswered:
-            predictions = [encode_prediction(one, self._explain) for one in self._queries]
-            # Queries hold on to this exchange: without a cycle, they go when they are answered.
-            self._queries.clear()
+        self.unanswered -= 1
+        if not self.unanswered:
+            predictions = [encode_prediction(one, self.explain) for one in self.queries]
+            self.queries = ()
             if len(predictions) == 1:
-                self._respond(200, predictions[0])
+                self.respond(200, predictions[0])
             else:
-                self._respond(200, b'{"batch_predictions":[%b]}' % b",".join(predictions))
+                self.respond(200, b'{"batch_predictions":[%b]}' % b",".join(predictions))
 
     def _overloaded(self, error: Overloaded) -> None:
         """One query that cannot be taken refuses the whole request; the client sends it again."""
-        if self._unanswered:
-            self._unanswered = 0
-            self._queries.clear()
-            self._respond(OVERLOADED, _refusal("Overloaded", error))
+        if self.unanswered:
+            self.unanswered = 0
+            self.queries = ()
+            self.respond(OVERLOADED, _refusal("Overloaded", error))
 
     def cancel(self, predictor: Predictor) -> None:
         """Withdraw what is not answered yet."""
-        for query in self._queries:
+        for query in self.queries:
             predictor.cancel(query)
-        self._queries.clear()
+        self.queries = ()
 
 
 def encode_prediction(query: Query, explain: bool) -> bytes:

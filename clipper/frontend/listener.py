@@ -59,7 +59,7 @@ class Listener:
     def _tick(self) -> None:
         """Once a second: the date for answers, and connections that keep us waiting."""
         date = formatdate(utc_now(), usegmt=True).encode()
-        self._door.date = b"date: %b\r\n" % date
+        self._door.set_date(date)
         self._state.default_headers = [(b"date", date)]
         loop = asyncio.get_running_loop()
         now = loop.time()

@@ -34,6 +34,7 @@ KEEP_ALIVE_S = 75.0
 PREDICT = b"/predict"
 MAX_HEADS = 4096
 MAX_HEAD_BYTES = 2048
+LENGTH = b"content-type: application/json\r\ncontent-length: "
 RETRY = b"retry-after: 1\r\n"
 CLOSE = b"connection: close\r\n"
 
@@ -72,8 +73,15 @@ class Door:
     """Set when the last connection has ended."""
     date: bytes = b""
     """The Date header line; kept current by the listener."""
+    ok: bytes = b""
+    """An answer's beginning, up to its length; likewise."""
     heads: dict[bytes, Head] = field(default_factory=dict)
     """What the parser made of request heads that clients send again and again, byte for byte."""
+
+    def set_date(self, date: bytes) -> None:
+        """The date that answers carry from now on."""
+        self.date = b"date: %b\r\n" % date
+        self.ok = b"%b%b%b" % (STATUS_LINE[200], self.date, LENGTH)
 
     def learn(self, text: bytes, head: Head) -> None:
         """Remember a head; all are forgotten now and then, so that they cannot pile up."""
@@ -122,13 +130,13 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_deaf:
             return
-        if not self.reading_since and not self._is_pending():
+        if self.cycle is None and not self.reading_since:
             end = data.find(b"\r\n\r\n") + 4
             head = self.door.heads.get(data[:end])
             if head is not None and len(data) - end == head.length:
-                found = self.door.route(head.app)
-                if found is not None:
-                    self._predict(found, data[end:], explain=head.explain)
+                route = self.door.route(head.app)
+                if route is not None:
+                    self._predict(route, data[end:], explain=head.explain)
                     return
         self._chunk = data
         super().data_received(data)
@@ -238,11 +246,15 @@ class Connection(HttpToolsProtocol):
         self.idle_since = self.loop.time()
 
     def _write(self, status: int, body: bytes, *, keep_alive: bool) -> None:
+        if status == 200 and keep_alive:
+            self.transport.write(b"%b%d\r\n\r\n%b" % (self.door.ok, len(body), body))
+            return
         self.transport.write(
-            b"%b%bcontent-type: application/json\r\ncontent-length: %d\r\n%b%b\r\n%b"
+            b"%b%b%b%d\r\n%b%b\r\n%b"
             % (
                 STATUS_LINE[status],
                 self.door.date,
+                LENGTH,
                 len(body),
                 RETRY if status in (429, 503) else b"",
                 b"" if keep_alive else CLOSE,

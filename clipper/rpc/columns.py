@@ -25,6 +25,7 @@ WIRE_TYPE = {
     InputType.JSON: WireType.JSON,
 }
 ITEM_BYTES = {InputType.INTEGERS: 4, InputType.FLOATS: 4, InputType.DOUBLES: 8}
+MAX_DIMENSIONS = 32
 OUTPUT_DTYPE: dict[int, np.dtype[Any]] = {
     OutputType.INT64: np.dtype("<i8"),
     OutputType.FLOAT32: np.dtype("<f4"),
@@ -69,12 +70,17 @@ def _numbers(outputs: Outputs) -> list[Output]:
     dtype = OUTPUT_DTYPE.get(outputs.type)
     if dtype is None:
         raise ModelFailed(f"The container sent outputs of an unknown type, {outputs.type}.")
+    if len(outputs.dims) > MAX_DIMENSIONS:
+        raise ModelFailed(f"The container sent outputs of {len(outputs.dims)} dimensions.")
     shape = (outputs.size, *outputs.dims)
-    if len(outputs.data) != math.prod(shape) * dtype.itemsize:
+    try:
+        if len(outputs.data) != math.prod(shape) * dtype.itemsize:
+            raise ValueError
+        array = np.frombuffer(outputs.data, dtype).reshape(shape)
+    except ValueError:  # of numpy: dimensions so large that an empty array of them cannot be
         raise ModelFailed(
             f"The container sent {len(outputs.data)} bytes for outputs of shape {list(shape)}."
-        )
-    array = np.frombuffer(outputs.data, dtype).reshape(shape)
+        ) from None
     if dtype.kind == "f" and not np.isfinite(array).all():
         raise ModelFailed("The model's output has NaN or Infinity in it.")
     return [output_of(value) for value in array.tolist()]

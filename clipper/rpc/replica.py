@@ -26,6 +26,7 @@ OPTIONS = [
     # A stopped container still holds its connection; only unanswered pings tell.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     # A container listens as soon as it has loaded its model: look often.

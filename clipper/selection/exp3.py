@@ -45,7 +45,7 @@ class Exp3:
     links_many = True
 
     def __init__(self, eta: float = 0.1) -> None:
-        if not 0 < eta <= 1:
+        if isinstance(eta, bool) or not 0 < eta <= 1:
             raise InvalidInput(
                 f"exp3 got eta={eta}", hint="eta is above 0 and at most 1; 0.1 suits most."
             )
@@ -74,7 +74,7 @@ class Exp3:
 
     def combine(self, state: Exp3State, outputs: Mapping[ModelId, Output]) -> Combination:
         """The output of the one that was drawn."""
-        return Combination(next(iter(outputs.values())), 1.0)
+        return next(iter(outputs.values())), 1.0
 
     def observe(
         self,

@@ -1,6 +1,7 @@
 """Losses: how far an output is from the label that the application sent, in [0, 1]."""
 
 from collections.abc import Callable
+from reprlib import repr as shown
 from typing import Any
 
 from clipper.core.errors import InvalidInput
@@ -26,16 +27,20 @@ def squared(label: Any, output: Any) -> float:
     Raises:
         InvalidInput: not numbers, or further than 1 apart.
     """
-    return _in_range((_number("label", label) - _number("output", output)) ** 2)
+    distance = _number("label", label) - _number("output", output)
+    return _in_range(distance * distance)  # `** 2` raises where this is Infinity
 
 
 def _number(what: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidInput(
-            f"The {what} {value!r} is not a number.",
+            f"The {what} {shown(value)} is not a number.",
             hint="This application's loss compares numbers; zero_one compares any JSON values.",
         )
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise InvalidInput(f"The {what} {shown(value)} is too large.") from None
 
 
 def _in_range(loss: float) -> float:

@@ -21,11 +21,8 @@ class Selection(NamedTuple):
     propensity: float
 
 
-class Combination(NamedTuple):
-    """The answer, and the share of the models' weight that agrees with it."""
-
-    output: Output
-    confidence: float
+Combination = tuple[Output, float]
+"""The answer, and the share of the models' weight that agrees with it."""
 
 
 class SelectionPolicy(Protocol):

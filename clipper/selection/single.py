@@ -24,7 +24,7 @@ class Single:
 
     def combine(self, state: State, outputs: Mapping[ModelId, Output]) -> Combination:
         """Its output."""
-        return Combination(next(iter(outputs.values())), 1.0)
+        return next(iter(outputs.values())), 1.0
 
     def observe(
         self,

@@ -59,7 +59,7 @@ class Journal:
         """An application was deleted: one of the same name must not get its feedback."""
         for place, note in enumerate(self._notes):
             if note is not None and note.app == app:
-                self._ids[place] = -1
+                self._ids[place], self._notes[place] = -1, None
         self._order = deque(id for id in self._order if self._records[id].app != app)
         self._records = {id: self._records[id] for id in self._order}
         self._bytes = sum(record.size for record in self._records.values())

@@ -65,19 +65,15 @@ class Predictor:
             Overloaded: there is no room, and the application rejects what it cannot take.
         """
         route = query.route
-        if query.version is not None:
-            served = route.requested(query.version)
-            asked: tuple[ServedModel, ...] = () if served is None else (served,)
-        else:
-            asked = route.fixed
+        sole = route.sole if query.version is None else route.requested(query.version)
         self.active += 1
         query.id = self._ids.take()
-        if not route.models:
-            self._default(query, "no_model", NO_MODELS)
-        elif asked:
-            self._ask(query, asked)
-        else:
+        if sole is not None:
+            self._ask(query, (sole,))
+        elif route.models:
             self._select(query)
+        else:
+            self._default(query, "no_model", NO_MODELS)
         if not query.is_settled:
             route.expiry.watch(query)
 
@@ -137,6 +133,10 @@ class Predictor:
             return
         query.missing -= 1
         if isinstance(outcome, Output):
+            if query.selection is None:
+                # Nobody chose: there was one to ask, and there is nothing to combine.
+                self._answered(query, outcome, 1.0, (model,))
+                return
             query.outputs[model] = outcome
         else:
             query.failure = outcome
@@ -149,13 +149,19 @@ class Predictor:
 
     def _complete(self, query: Query) -> None:
         if query.outputs:
-            policy = query.route.policy
-            query.output, query.confidence = policy.combine(query.state, query.outputs)
-            query.models = tuple(query.outputs)
-            query.route.stats.answered += 1
-            self._answer(query)
+            output, confidence = query.route.policy.combine(query.state, query.outputs)
+            self._answered(query, output, confidence, tuple(query.outputs))
         else:
             self._default(query, *_cause(query.failure))
+
+    def _answered(
+        self, query: Query, output: Output, confidence: float, models: tuple[ModelId, ...]
+    ) -> None:
+        query.output = output
+        query.confidence = confidence
+        query.models = models
+        query.route.stats.answered += 1
+        self._answer(query)
 
     def _default(self, query: Query, outcome: str, explanation: str) -> None:
         query.route.stats.count_default(outcome)

@@ -30,6 +30,8 @@ BACKOFF_S = 0.25
 BACKOFF_MAX_S = 20.0
 SETTLED_S = 30.0
 """A replica that lived this long is started again without delay, should it end."""
+LAST_BATCH_S = 10.0
+"""How long a replica that is to stop may take for the batch in hand."""
 STOP_GRACE_S = 5.0
 EXIT_GRACE_S = 0.5
 """How long a broken connection may wait for the exit code that explains it."""
@@ -142,7 +144,10 @@ class Keeper:
                 broken = self._spawn("hear", link.broken())
                 if not await self._outlives(serving, exited, broken):
                     dispatcher.stop()
-                    await asyncio.wait((serving, exited), return_when=asyncio.FIRST_COMPLETED)
+                    last = (serving, exited)
+                    await asyncio.wait(
+                        last, timeout=LAST_BATCH_S, return_when=asyncio.FIRST_COMPLETED
+                    )
         finally:
             await self._tasks.cancel()
             await link.close()

@@ -28,8 +28,8 @@ class Route:
     policy: SelectionPolicy
     models: Mapping[ModelId, ServedModel]
     """Current versions of the linked models."""
-    fixed: tuple[ServedModel, ...]
-    """The choice of a policy that has nothing to choose; empty where there is a state to ask."""
+    sole: ServedModel | None
+    """The one model that there is to ask, where the policy has nothing to choose."""
     versions: Mapping[str, Mapping[str, ServedModel]]
     """Every version of each linked model, for queries that ask for one."""
     stats: ApplicationStats
@@ -81,9 +81,9 @@ def _build_route(
     for model in config.models:
         if model.name in versions:
             versions[model.name][model.version] = layer.models[model]
-    fixed: tuple[ServedModel, ...] = ()
-    if policy.state_type is None and current:
-        fixed = tuple(models[model] for model in policy.select(None, current, 0.0).models)
+    sole = None
+    if current and not policy.links_many:
+        sole = models[current[0]]
     return Route(
         app=app,
         input_type=app.input_type.value,
@@ -91,7 +91,7 @@ def _build_route(
         default=parse_text(app.default_output.encode()),
         policy=policy,
         models=models,
-        fixed=fixed,
+        sole=sole,
         versions=versions,
         stats=metrics.application(app.name),
         record=Record(app.name),

@@ -45,6 +45,7 @@ class FakeReplica:
         self.is_connected = False
         self._is_busy = False
         self._is_dead = False
+        self._break: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def connect(self) -> None:
         """Return when the model is loaded."""
@@ -52,12 +53,21 @@ class FakeReplica:
         self.is_connected = True
 
     async def broken(self) -> None:
-        """Its connection never breaks but by a batch."""
-        await asyncio.Event().wait()
+        """Raise when the connection breaks."""
+        await asyncio.shield(self._break)
+
+    def break_off(self) -> None:
+        """The connection breaks, whatever the replica does."""
+        self._is_dead = True
+        self._break.set_exception(self._broken())
+
+    def _broken(self) -> ReplicaFailed:
+        return ReplicaFailed(f"{self.id} broke off its stream.")
 
     async def close(self) -> None:
         """Let go of it."""
         self.is_connected = False
+        self._break.cancel()
 
     async def predict(self, inputs: Sequence[Input]) -> BatchOutputs:
         """Take the time, then answer, raise or break off."""
@@ -78,7 +88,7 @@ class FakeReplica:
         await asyncio.sleep(took_s)
         if self._is_dead or behaviour.lethal.intersection(data):
             self._is_dead = True
-            raise ReplicaFailed(f"{self.id} broke off its stream.")
+            raise self._broken()
         if bad := behaviour.poison.intersection(data):
             raise ModelFailed(f"ValueError: {min(bad)!r}")
         return BatchOutputs([behaviour.answer(item) for item in inputs], took_s)

@@ -1,0 +1,114 @@
+"""Load on a query listener: callers that ask one query after the other, and note every answer."""
+
+import http.client
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+CALL_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    body: Any
+    took_s: float
+
+    @property
+    def kind(self) -> str:
+        """`model`, `default`, or the status of a refusal."""
+        if self.status != 200:
+            return str(self.status)
+        return "default" if self.body["default"] else "model"
+
+
+class Caller:
+    """One kept-alive connection."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=CALL_TIMEOUT_S)
+
+    def ask(self, app: str, input: Any, **options: Any) -> Answer:
+        """One query; raises OSError or HTTPException where no answer comes."""
+        started = time.monotonic()
+        body = json.dumps({"input": input, **options})
+        self._connection.request("POST", f"/{app}/predict", body)
+        response = self._connection.getresponse()
+        answer = json.loads(response.read())
+        return Answer(response.status, answer, time.monotonic() - started)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
+
+
+class Load:
+    """Callers at work, until `stop`; what they saw is safe to look at all the while."""
+
+    def __init__(self, port: int, app: str, callers: int, make: Callable[[int], Any]) -> None:
+        """`make` gives the input of the query of each number."""
+        self.answers: list[Answer] = []
+        self.refused = 0
+        """Connections that could not be made."""
+        self.broken = 0
+        """Queries that were sent and got no answer."""
+        self._port = port
+        self._app = app
+        self._make = make
+        self._numbers = count()
+        self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._call) for _ in range(callers)]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Return when the last query is answered."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _call(self) -> None:
+        caller = Caller(self._port)
+        while not self._stopping.is_set():
+            try:
+                self.answers.append(caller.ask(self._app, self._make(next(self._numbers))))
+            except ConnectionRefusedError:
+                self.refused += 1
+                self._stopping.wait(0.02)
+            except (OSError, http.client.HTTPException):
+                self.broken += 1
+                caller.close()
+        caller.close()
+
+    def kinds(self) -> Counter[str]:
+        """How many answers of which kind there are."""
+        return Counter(answer.kind for answer in list(self.answers))
+
+    def explanations(self) -> Counter[str]:
+        """Why the default answered."""
+        answers = [one.body for one in list(self.answers) if one.kind == "default"]
+        return Counter(body["default_explanation"] for body in answers)
+
+
+@contextmanager
+def load(
+    port: int, app: str, callers: int = 8, make: Callable[[int], Any] = lambda number: number
+) -> Iterator[Load]:
+    """Load for as long as the block runs."""
+    callers_at_work = Load(port, app, callers, make)
+    callers_at_work.start()
+    try:
+        yield callers_at_work
+    finally:
+        callers_at_work.stop()

@@ -1,0 +1,32 @@
+"""What the SDK raises becomes an error that says what to do."""
+
+import pytest
+import requests
+from docker.errors import APIError, DockerException
+
+from clipper.core.errors import DeployError
+from clipper.deploy.docker_engine import translated
+
+
+def test_the_engines_own_words_are_passed_on() -> None:
+    with pytest.raises(DeployError) as raised, translated("it cannot be started"):
+        raise APIError("409", explanation="port is already allocated\n")
+    assert raised.value.message == (
+        "it cannot be started: the Docker engine says: port is already allocated"
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [DockerException("no socket"), requests.ConnectionError("refused"), PermissionError(13, "no")],
+)
+def test_an_engine_that_cannot_be_reached_comes_with_a_way_out(error: Exception) -> None:
+    with pytest.raises(DeployError, match="no Docker engine answers") as raised, translated("it"):
+        raise error
+    assert "process" in raised.value.hint
+    assert raised.value.__cause__ is error
+
+
+def test_our_own_errors_pass() -> None:
+    with pytest.raises(DeployError, match="there is no image x"), translated("it"):
+        raise DeployError("there is no image x")
