@@ -15,7 +15,7 @@ import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,16 +35,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=5, help="of each measurement")
-    parser.add_argument("--quick", action="store_true", help="one round of a second each")
+    parser.add_argument(
+        "--quick", action="store_true", help="128 connections, one round of a second"
+    )
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.seconds = 1, 1
+    connections = CONNECTIONS[-1:] if options.quick else CONNECTIONS
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed: apt-get install wrk")
     with bare_route() as bare, clipperd() as daemon:
         idle_bytes = daemon.memory_bytes()
         deploy(daemon)
-        rows = measure(bare, daemon, options.rounds, options.seconds)
+        rows = measure(bare, daemon, connections, options)
     print_table(rows, idle_bytes)
     write_json(rows, idle_bytes, options)
 
@@ -70,14 +73,17 @@ def deploy(daemon: Daemon) -> None:
     connection.link_model_to_app("sum", "noop")
 
 
-def measure(bare: str, daemon: Daemon, rounds: int, seconds: int) -> list[dict[str, Any]]:
+def measure(
+    bare: str, daemon: Daemon, steps: Sequence[int], options: argparse.Namespace
+) -> list[dict[str, Any]]:
     """One row for each system and number of connections: medians over the rounds."""
     for url, script in ((bare, "unique"), (daemon.query, "unique"), (daemon.query, "same")):
         wrk(url, script, 32, 1)
     rows = []
-    for connections in CONNECTIONS:
+    seconds = options.seconds
+    for connections in steps:
         runs: dict[str, list[dict[str, float]]] = {system: [] for system in SYSTEMS}
-        for _ in range(rounds):
+        for _ in range(options.rounds):
             runs["bare FastAPI"].append(wrk(bare, "unique", connections, seconds))
             runs["clipper"].append(wrk_daemon(daemon, "unique", connections, seconds))
             runs["clipper, cached"].append(wrk_daemon(daemon, "same", connections, seconds))

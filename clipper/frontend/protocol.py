@@ -31,6 +31,8 @@ from clipper.serving.snapshot import Route
 LINGER_S = 1.0
 """How long a connection that we end may go on sending what nobody reads."""
 KEEP_ALIVE_S = 75.0
+MAX_FRAMING_BYTES = 65_536
+"""Of a request line with its headers, or of whatever else comes in a row and is no body."""
 PREDICT = b"/predict"
 MAX_HEADS = 4096
 MAX_HEAD_BYTES = 2048
@@ -122,7 +124,7 @@ class Connection(HttpToolsProtocol):
         self._found: tuple[Route, bool] | None = None
         self._exchange: Exchange | None = None
         self._raw = bytearray()
-        self._size = self._announced = 0
+        self._size = self._announced = self._framing = 0
         self._is_deaf = False
         self._keep_alive = not door.is_draining
         self._chunk = b""
@@ -139,7 +141,11 @@ class Connection(HttpToolsProtocol):
                     self._predict(route, data[end:], explain=head.explain)
                     return
         self._chunk = data
+        self._framing += len(data)
         super().data_received(data)
+        if self._framing > MAX_FRAMING_BYTES and self.reading_since and not self._is_deaf:
+            cause = f"Headers and the like may have {MAX_FRAMING_BYTES} bytes."
+            self._end(431, "Request Header Fields Too Large", cause)
 
     # What the parser finds, in this order
 
@@ -178,6 +184,7 @@ class Connection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         if self._is_deaf:
             return
+        self._framing = 0
         self._size += len(body)
         if self._size > self.door.max_body_bytes:
             self._refuse_size()
@@ -189,7 +196,7 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if self._is_deaf:
             return
-        self.reading_since = 0.0
+        self.reading_since = self._framing = 0
         if self._found is None:
             super().on_message_complete()
             return

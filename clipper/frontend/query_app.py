@@ -13,8 +13,8 @@ from starlette.responses import Response
 
 from clipper import __version__
 from clipper.core.errors import InvalidInput, StateError, UnknownApplication
-from clipper.frontend.body import parse_json
-from clipper.frontend.decode import CODECS, MalformedQuery
+from clipper.frontend.body import parse_json, shown
+from clipper.frontend.decode import CODECS, MalformedQuery, check_context
 from clipper.frontend.exchange import Exchange
 from clipper.frontend.failures import add_failures, json_response
 from clipper.frontend.guards import LastResort, TokenGuard
@@ -117,7 +117,7 @@ def _add_feedback(app: FastAPI, services: Services) -> None:
             if key not in body:
                 raise MalformedQuery(f"JSON object does not have required key: {key}")
         if isinstance(body["label"], bool) or not isinstance(body["label"], int | float):
-            raise MalformedQuery(f"label is {body['label']!r}; it must be a number.")
+            raise MalformedQuery(f"label is {shown(body['label'])}; it must be a number.")
         learned = await _by_input(services, route, body)
         return Response(
             f"Feedback received? {int(learned)}", headers={"Content-Type": "application/json"}
@@ -152,7 +152,7 @@ def _object(raw: bytes) -> dict[str, Any]:
 async def _by_query(services: Services, route: Route, body: dict[str, Any]) -> bool:
     query_id = body["query_id"]
     if isinstance(query_id, bool) or not isinstance(query_id, int):
-        raise MalformedQuery(f"query_id is {query_id!r}; it must be an integer.")
+        raise MalformedQuery(f"query_id is {shown(query_id)}; it must be an integer.")
     name = route.app.name
     return await services.feedback.by_query(name, query_id, body["label"], _context(body))
 
@@ -166,10 +166,10 @@ def _context(body: dict[str, Any]) -> str | None:
     """The context, which the old release knew as an integer `uid`."""
     context, uid = body.get("context"), body.get("uid")
     if context is not None and not isinstance(context, str):
-        raise MalformedQuery(f"context is {context!r}; it must be a string.")
+        raise MalformedQuery(f"context is {shown(context)}; it must be a string.")
     if uid is not None and (isinstance(uid, bool) or not isinstance(uid, int)):
-        raise MalformedQuery(f"uid is {uid!r}; it must be an integer.")
-    return context if uid is None or context is not None else str(uid)
+        raise MalformedQuery(f"uid is {shown(uid)}; it must be an integer.")
+    return check_context(context if uid is None or context is not None else str(uid))
 
 
 def _add_metrics(app: FastAPI, services: Services) -> None:

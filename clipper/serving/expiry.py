@@ -27,11 +27,13 @@ CROWDED = 4096
 class Expiry(Generic[Q]):
     """Calls `expire` with each query that is not settled when its deadline comes."""
 
-    __slots__ = ("_crowded", "_expire", "_line", "_loop", "_timer")
+    __slots__ = ("_crowded", "_expire", "_latest", "_line", "_loop", "_timer")
 
     def __init__(self, expire: Callable[[Q], None]) -> None:
         self._expire = expire
         self._line: deque[Q] = deque()
+        self._latest = 0.0
+        """The last deadline that joined the line; the timer is never set to a later one."""
         self._crowded = CROWDED
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -44,13 +46,14 @@ class Expiry(Generic[Q]):
         line = self._line
         while line and line[0].is_settled:
             line.popleft()
-        if line and query.deadline < line[-1].deadline:
+        if query.deadline < self._latest:
             self._loop.call_at(query.deadline, self._expire_one, query)
             return
         if len(line) >= self._crowded:
             self._line = line = deque(other for other in line if not other.is_settled)
             self._crowded = max(CROWDED, 2 * len(line))
         line.append(query)
+        self._latest = query.deadline
         if self._timer is None:
             self._timer = self._loop.call_at(query.deadline, self._fire)
 

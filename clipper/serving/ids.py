@@ -31,7 +31,7 @@ class QueryIds:
         """The next id."""
         query_id = self.next
         self.next += 1
-        if self.next == self._end and self._next_block is not None:
+        if self.next >= self._end and self._next_block is not None:
             self.next, self._next_block = self._next_block, None
             self._end = self.next + BLOCK
         return query_id

@@ -1,11 +1,14 @@
 """Selection states: one for each application and context, in the store, the recent ones in memory.
 
 Reads are from memory; a context that is not there is loaded once. Feedback is written through with
-compare-and-set, so that none is lost where several daemons learn at once.
+compare-and-set, so that none is lost where several daemons learn at once. Within a daemon, lessons
+for one context take turns: all but one would lose the race, read again, and lose again.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -24,10 +27,14 @@ class SelectionStates:
         self._store = store
         self._capacity = capacity
         self._recent: OrderedDict[tuple[str, str], State] = OrderedDict()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def peek(self, app: str, context: str) -> State | None:
         """The state if it is in memory."""
-        return self._recent.get((app, context))
+        state = self._recent.get((app, context))
+        if state is not None:
+            self._recent.move_to_end((app, context))
+        return state
 
     async def load(self, app: str, context: str, policy: SelectionPolicy) -> State:
         """The state, from the store if it must be; a fresh one for a context never seen.
@@ -35,9 +42,11 @@ class SelectionStates:
         Raises:
             StateError: the store cannot be read.
         """
-        state = self._recent.get((app, context))
+        state = self.peek(app, context)
         if state is None:
             cell = await self._store.get(_key(app, context))
+            state = self.peek(app, context)  # somebody may have learned meanwhile
+        if state is None:
             state = policy.init() if cell is None else _decode(cell.value, policy)
             self._remember(app, context, state)
         return state
@@ -55,17 +64,18 @@ class SelectionStates:
             StateError: the store cannot be written; nothing was learned.
         """
         key = _key(app, context)
-        while True:
-            cell = await self._store.get(key)
-            before = policy.init() if cell is None else _decode(cell.value, policy)
-            after = learn(before)
-            try:
-                expected = 0 if cell is None else cell.version
-                await self._store.swap(key, msgspec.json.encode(after), expected=expected)
-            except Conflict:
-                continue
-            self._remember(app, context, after)
-            return after
+        async with self._turns.setdefault(key, asyncio.Lock()):
+            while True:
+                cell = await self._store.get(key)
+                before = policy.init() if cell is None else _decode(cell.value, policy)
+                after = learn(before)
+                try:
+                    expected = 0 if cell is None else cell.version
+                    await self._store.swap(key, msgspec.json.encode(after), expected=expected)
+                except Conflict:
+                    continue
+                self._remember(app, context, after)
+                return after
 
     async def forget(self, app: str) -> None:
         """Drop every state of an application.

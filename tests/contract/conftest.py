@@ -8,6 +8,8 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from tests.fakes.needs import missing
+
 
 @pytest.fixture
 def redis_url() -> str:
@@ -22,9 +24,7 @@ async def redis_prefix(redis_url: str) -> AsyncIterator[str]:
         await client.ping()
     except (RedisError, OSError) as error:
         await client.aclose()
-        if "redis" in os.environ.get("TEST_REQUIRE", "").split(","):
-            raise
-        pytest.skip(f"redis: no server at {redis_url} ({error})")
+        missing("redis", f"no server at {redis_url} ({error})")
     prefix = f"clipper-test-{uuid.uuid4().hex}"
     yield prefix
     keys = [key async for key in client.scan_iter(match=f"{prefix}:*")]

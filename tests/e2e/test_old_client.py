@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
+
+from tests.fakes.needs import missing
 
 ROOT = Path(__file__).parents[2]
 DRIVER = Path(__file__).with_name("old_client_driver.py")
@@ -54,9 +55,7 @@ def _install(folder: Path) -> None:
 
 
 def _unavailable(reason: str) -> None:
-    if "old-client" in os.environ.get("TEST_REQUIRE", "").split(","):
-        pytest.fail(reason)
-    pytest.skip(f"old-client: {reason}")
+    missing("old-client", reason)
 
 
 @pytest.fixture

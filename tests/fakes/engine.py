@@ -2,15 +2,14 @@
 
 import asyncio
 import contextlib
-import os
 from pathlib import Path
 
 import docker
-import pytest
 from docker.errors import DockerException
 
 import clipper
 from clipper.core.tasks import Tasks
+from tests.fakes.needs import missing
 
 SOCKET = "/var/run/docker.sock"
 
@@ -25,9 +24,7 @@ def require_docker(framework: str = "python") -> None:
         with contextlib.closing(docker.from_env()) as engine:
             engine.images.get(image)
     except DockerException as error:
-        if "docker" in os.environ.get("TEST_REQUIRE", "").split(","):
-            raise
-        pytest.skip(f"docker: no engine with the image {image} ({error})")
+        missing("docker", f"no engine with the image {image} ({error})")
 
 
 class Way:

@@ -72,6 +72,13 @@ class Troublemaker(ModelContainer):
         return "written"
 
 
+class Liar(ModelContainer):
+    """Is always wrong."""
+
+    def predict_batch(self, inputs: Any) -> Any:
+        return ["a lie"] * len(inputs)
+
+
 class RaisesInInit(ModelContainer):
     """Cannot be loaded."""
 

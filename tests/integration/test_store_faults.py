@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import random
 import shutil
 import signal
@@ -27,6 +26,7 @@ ROOT = Path(clipper.__file__).parent.parent
 WRITER = """
 import asyncio, json, sys
 from clipper.state.opening import open_store
+from tests.fakes.needs import missing
 
 async def write():
     store = open_store(sys.argv[1])
@@ -91,9 +91,7 @@ class RedisServer:
 @pytest.fixture
 def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     if shutil.which("redis-server") is None:
-        if "redis" in os.environ.get("TEST_REQUIRE", "").split(","):
-            pytest.fail("redis: there is no redis-server")
-        pytest.skip("redis: there is no redis-server")
+        missing("redis", "there is no redis-server")
     server = RedisServer(tmp_path)
     server.start()
     yield server
