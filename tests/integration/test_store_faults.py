@@ -5,7 +5,6 @@ import json
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,9 @@ from clipper.core.errors import NewerSchema, StateError
 from clipper.state.opening import open_store
 from clipper.state.redis import RedisStore
 from clipper.state.store import Store
+from tests.fakes.needs import missing
+from tests.fakes.needs import missing
+from tests.fakes.redis_server import RedisServer
 
 ROOT = Path(clipper.__file__).parent.parent
 
@@ -26,7 +28,6 @@ ROOT = Path(clipper.__file__).parent.parent
 WRITER = """
 import asyncio, json, sys
 from clipper.state.opening import open_store
-from tests.fakes.needs import missing
 
 async def write():
     store = open_store(sys.argv[1])
@@ -43,49 +44,6 @@ async def write():
 
 asyncio.run(write())
 """
-
-
-class RedisServer:
-    """A Redis of this test's own, to be stopped and started."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}/3"
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self, *options: str) -> None:
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1"]
-        command += ["--save", "", "--dir", str(self._folder), *options]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
-        while not self._answers():
-            assert time.monotonic() < deadline, "redis-server did not start"
-            time.sleep(0.02)
-
-    def _answers(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
-                connection.sendall(b"PING\r\n")
-                return bool(connection.recv(100))  # PONG, or a demand for the password
-        except OSError:
-            return False
-
-    def command(self, *words: str) -> None:
-        tool = ["redis-cli", "-p", str(self.port), "-n", "3", *words]
-        subprocess.run(tool, check=True, capture_output=True, timeout=20)
-
-    def signal(self, number: int) -> None:
-        assert self._process is not None
-        self._process.send_signal(number)
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
 
 
 @pytest.fixture
