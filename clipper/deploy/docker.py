@@ -150,17 +150,19 @@ class DockerManager:
         launch = await asyncio.to_thread(launch_of, spec, self._image_prefix, token)
         running = self._running
         if running is None:
-            raise DeployError(f"{spec.replica} cannot be started: its manager is closed")
+            raise _closed(spec)
         running.containers[launch.name] = None
         bringing_up = running.calls.submit(_bring_up, running, launch)
         try:
             container_id, port = await asyncio.shield(bringing_up)
+            if self._running is not running:
+                raise _closed(spec)
+            container = DockerContainer(spec.replica, token, container_id, port, running.calls)
+            self._follow(running, launch.name, container)
         except BaseException:  # cancelled, most of all: the call goes on, and its work is undone
             bringing_up.add_done_callback(partial(_abandon, running, launch.name))
             raise
-        container = DockerContainer(spec.replica, token, container_id, port, running.calls)
         running.containers[launch.name] = container
-        self._follow(running, launch.name, container)
         return container
 
     def _follow(self, running: Running, name: str, container: DockerContainer) -> None:
@@ -177,7 +179,13 @@ class DockerManager:
             with contextlib.suppress(RuntimeError):  # the loop is closed, nobody waits
                 loop.call_soon_threadsafe(ended, result)
 
-        threading.Thread(target=follow, name=f"wait {container.identity}", daemon=True).start()
+        try:
+            threading.Thread(target=follow, name=f"wait {container.id}", daemon=True).start()
+        except RuntimeError as error:
+            raise DeployError(
+                f"no thread can be started for {container.replica}: {error}",
+                hint="Check the limit on processes, which counts threads too.",
+            ) from error
 
     async def logs(self, replica: ReplicaId, tail: int) -> Sequence[str]:
         if tail <= 0:
@@ -203,6 +211,10 @@ class DockerManager:
         running.place.close()
 
 
+def _closed(spec: ContainerSpec) -> DeployError:
+    return DeployError(f"{spec.replica} cannot be started: its manager is closed")
+
+
 def _bring_up(running: Running, launch: Launch) -> tuple[str, int]:
     """Start a container, and first remove what an engine that was away could not."""
     try:
@@ -221,7 +233,7 @@ def _abandon(running: Running, name: str, bringing_up: "asyncio.Future[tuple[str
         return
     container_id, _ = bringing_up.result()
     with contextlib.suppress(RuntimeError):  # closed: it is swept up with the rest
-        running.calls.submit(running.engine.remove, container_id)
+        running.calls.submit(_remove, running.engine, container_id)
 
 
 def _outcome(engine: Engine, container_id: str, file: LogFile) -> Exit:
@@ -234,10 +246,15 @@ def _outcome(engine: Engine, container_id: str, file: LogFile) -> Exit:
     with contextlib.suppress(DeployError):
         output = engine.output(container_id, KEPT_LINES)
         file.append(output)
-    with contextlib.suppress(DeployError):
-        engine.remove(container_id)
+    _remove(engine, container_id)
     reason = how_it_ended(ended.code, ended.out_of_memory)
     return Exit(ended.code, reason, tuple(lines_of(output)[-EXIT_LINES:]))
+
+
+def _remove(engine: Engine, container_id: str) -> None:
+    """Remove a container; if that fails, the next start does it."""
+    with contextlib.suppress(DeployError):
+        engine.remove(container_id)
 
 
 def _tidy_up(engine: Engine) -> None:

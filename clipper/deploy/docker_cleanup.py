@@ -9,8 +9,11 @@ import sys
 
 import docker
 from docker import DockerClient
-from docker.errors import NotFound
+from docker.errors import APIError
 from docker.models.containers import Container
+
+NOT_FOUND = 404
+CONFLICT = 409
 
 
 def labelled(client: DockerClient, label: str) -> list[Container]:
@@ -20,11 +23,12 @@ def labelled(client: DockerClient, label: str) -> list[Container]:
 
 
 def remove(container: Container) -> None:
-    """Kill and remove a container, unless somebody else did."""
+    """Kill and remove a container, unless somebody else did or is at it."""
     try:
         container.remove(force=True, v=True)
-    except NotFound:
-        return
+    except APIError as error:
+        if error.status_code not in (NOT_FOUND, CONFLICT):
+            raise
 
 
 def main(containers: str, networks: str) -> None:

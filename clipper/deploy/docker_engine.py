@@ -19,13 +19,11 @@ from docker.types import LogConfig, Mount
 from requests.exceptions import RequestException
 
 from clipper.core.errors import DeployError
-from clipper.deploy.docker_cleanup import labelled, remove
+from clipper.deploy.docker_cleanup import CONFLICT, NOT_FOUND, labelled, remove
 
 PORT = "7000/tcp"
 USER_ID = 10001
 LABEL = "ai.clipper"
-NOT_FOUND = 404
-CONFLICT = 409
 TIMEOUT_S = 30
 CONNECTIONS = 1000
 """At once: each container that runs has one, on which its end is awaited."""
@@ -96,7 +94,6 @@ class Engine:
             self._client: DockerClient = docker.from_env(
                 timeout=TIMEOUT_S, max_pool_size=CONNECTIONS
             )
-            self._client.ping()
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -7,7 +7,6 @@ daemon is gone, and carries a mark in its environment by which what left the gro
 import asyncio
 import contextlib
 import itertools
-import logging
 import os
 import secrets
 import shutil
@@ -39,8 +38,6 @@ from clipper.deploy.reaper import MARK_VARIABLE, kill_marked
 LAST_WORDS_S = 1.0
 CLOSE_GRACE_S = 5.0
 RUNTIME_DIR_BYTES = 80  # leaves room for a file's name in the 107 bytes of a socket's path
-
-log = logging.getLogger(__name__)
 
 
 class ProcessContainer:

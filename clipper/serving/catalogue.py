@@ -53,11 +53,14 @@ class Catalogue:
             StateError: the store cannot be reached; what was known stays.
         """
         async with self._lock:
-            revision = await self._registry.revision()
-            if self.is_loaded and revision < self.config.revision:
-                await self._restore()
-            elif not self.is_loaded or revision > self.config.revision:
-                self._adopt(await self._registry.load())
+            await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        revision = await self._registry.revision()
+        if self.is_loaded and revision < self.config.revision:
+            await self._restore()
+        elif not self.is_loaded or revision > self.config.revision:
+            self._adopt(await self._registry.load())
 
     async def _restore(self) -> None:
         """A store without persistence came back empty: what was acknowledged is written again."""
@@ -84,7 +87,7 @@ class Catalogue:
                 try:
                     saved = await self._registry.save(self.config, after)
                 except Conflict:
-                    self._adopt(await self._registry.load())
+                    await self._catch_up()
                     continue
                 self._adopt(saved)
                 return

@@ -46,7 +46,7 @@ class Feedback:
         if record.selection is None:
             route.stats.feedbacks += 1
             return False
-        if context is not None and context != record.context:
+        if context is not None and (context or DEFAULT_CONTEXT) != record.context:
             raise InvalidInput(
                 f"Query {query_id} was asked in context '{record.context}', not '{context}'.",
                 hint="Leave the context out; the query's own applies.",
@@ -68,22 +68,24 @@ class Feedback:
         Raises:
             UnknownApplication: no such application.
             InvalidInput: a label that the application's loss cannot judge.
+            Overloaded: there is no room, and the application rejects what it cannot take.
             StateError: the store cannot be written; nothing was learned.
         """
         route = self._route(app)
         if route.policy.state_type is None or not route.models:
             route.stats.feedbacks += 1
             return False
-        loop = asyncio.get_running_loop()
-        answered: asyncio.Future[Query] = loop.create_future()
+        answered = asyncio.Event()
         now = self._predictor.now()
-        query = Query(route, input, now, now + route.app.slo_s, answered.set_result)
+        query = Query(route, input, now, now + route.slo_s, lambda _: answered.set())
         query.context = context or DEFAULT_CONTEXT
         try:
             self._predictor.submit(query)
-            await answered
+            await answered.wait()
         finally:
             self._predictor.cancel(query)
+        if query.error is not None:
+            raise query.error
         if query.selection is None or not query.outputs:
             return False
         return await self.by_query(app, query.id, label, query.context)

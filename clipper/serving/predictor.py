@@ -188,8 +188,8 @@ class Predictor:
         query.waiting = ()
 
     def cancel(self, query: Query) -> None:
-        """Whoever asked has gone; nobody is answered."""
-        if not query.is_settled:
+        """Whoever asked has gone; nobody is answered. A query not submitted is none to cancel."""
+        if query.id >= 0 and not query.is_settled:
             query.route.stats.cancelled += 1
             self._finish(query)
             query.waiting = ()
@@ -206,9 +206,10 @@ class Predictor:
 
     async def drain(self) -> None:
         """Return once every query is settled; nothing new is submitted meanwhile."""
-        self._idle = asyncio.Event()
-        if self.active:
-            await self._idle.wait()
+        idle = self._idle = self._idle or asyncio.Event()
+        while self.active:
+            idle.clear()
+            await idle.wait()
 
     async def close(self) -> None:
         """End what still loads."""

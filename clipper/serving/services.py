@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 SYNC_S = 0.5
 """How often the store is asked whether another daemon changed the configuration."""
+PROBE_S = 5.0
+"""How often it is written to, so that a full disk is noticed; while it is away, each time."""
 OPEN_RETRY_S = 0.2
 OPEN_RETRY_MAX_S = 5.0
 
@@ -86,6 +88,7 @@ class Services:
         self.catalogue = Catalogue(Registry(store), states, self._adopt)
         self.deployer = Deployer(self.catalogue, self.fleet, self._layer)
         self._tasks = Tasks()
+        self._probed = 0.0
 
     def start(self) -> None:
         """Open the store in the background, load what it holds, and keep in step with it."""
@@ -98,6 +101,7 @@ class Services:
             try:
                 await self._ids.renew()
                 await self.catalogue.load()
+                await self._probe()
                 self._set_store_state("ok")
             except StateError as error:
                 known = self.catalogue.is_loaded
@@ -118,6 +122,13 @@ class Services:
                 self._set_store_state("unavailable", error.message)
             await asyncio.sleep(delay_s)
             delay_s = min(2 * delay_s, OPEN_RETRY_MAX_S)
+
+    async def _probe(self) -> None:
+        """See whether the store, which can be read, can be written."""
+        now = asyncio.get_running_loop().time()
+        if self.status.store_state != "ok" or now - self._probed > PROBE_S:
+            await self._store.reserve("probe", 1)  # SQLite writes nothing for nothing new
+            self._probed = now
 
     def _set_store_state(self, state: str, trouble: str = "") -> None:
         if state != self.status.store_state or trouble != self.status.trouble:

@@ -206,6 +206,17 @@ async def test_closing_stops_every_container(bench: Bench) -> None:
         await asyncio.gather(*(container.wait() for container in containers))
 
 
+async def test_a_start_that_closing_overtakes_is_refused_or_stopped(bench: Bench) -> None:
+    started, _ = await asyncio.gather(
+        bench.start("Serves"), bench.manager.close(), return_exceptions=True
+    )
+    if isinstance(started, BaseException):
+        assert isinstance(started, DeployError)
+    else:
+        async with asyncio.timeout(1):
+            await started.wait()
+
+
 async def test_a_closed_manager_starts_nothing(bench: Bench) -> None:
     await bench.manager.close()
     with pytest.raises(DeployError, match="closed"):

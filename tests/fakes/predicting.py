@@ -1,5 +1,6 @@
 """A predictor with everything under it, over models in virtual time."""
 
+import asyncio
 from collections.abc import Sequence
 from random import Random
 from typing import Any
@@ -84,13 +85,16 @@ class Rig:
         )
         self.predictor.is_loaded = True
 
-    def start(self, model: str, behaviour: Behaviour | None = None, index: int = 0) -> FakeReplica:
-        """A replica that takes batches as soon as the loop runs."""
+    async def start(
+        self, model: str, behaviour: Behaviour | None = None, index: int = 0
+    ) -> FakeReplica:
+        """A replica that takes batches from now on."""
         name, version = model.split(":")
         served = self.layer.models[ModelId(name, version)]
         replica = FakeReplica(behaviour, ReplicaId(served.id, index))
         serving = served.serve(served.dispatcher(replica))
         self.tasks.spawn(f"serve {replica.id}", serving, is_awaited=True)
+        await asyncio.sleep(0)
         return replica
 
     def question(self, data: bytes = b"1", app: str = "a", **fields: Any) -> Question:

@@ -18,6 +18,7 @@ class RedisServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *options: str) -> None:
+        """Start it, as empty as it was when it was stopped, or with what `options` made it keep."""
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--save", "", "--dir", str(self._folder), *options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -35,14 +36,17 @@ class RedisServer:
             return False
 
     def command(self, *words: str) -> None:
+        """Have it carry out a command in the database of `url`."""
         tool = ["redis-cli", "-p", str(self.port), "-n", "3", *words]
         subprocess.run(tool, check=True, capture_output=True, timeout=20)
 
     def signal(self, number: int) -> None:
+        """Send it a signal."""
         assert self._process is not None
         self._process.send_signal(number)
 
     def stop(self) -> None:
+        """End it on the spot, if it runs."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

@@ -19,7 +19,6 @@ from clipper.state.opening import open_store
 from clipper.state.redis import RedisStore
 from clipper.state.store import Store
 from tests.fakes.needs import missing
-from tests.fakes.needs import missing
 from tests.fakes.redis_server import RedisServer
 
 ROOT = Path(clipper.__file__).parent.parent
