@@ -28,7 +28,8 @@ download() { # FOLDER REQUIREMENT...
   local folder=$1
   shift
   mkdir -p "$folder"
-  "$python" -m pip download --quiet --only-binary=:all: "${platform[@]}" --dest "$folder" "$@"
+  "$python" -m pip download --quiet --only-binary=:all: --constraint constraints.txt \
+    "${platform[@]}" --dest "$folder" "$@"
 }
 
 fresh() { # FOLDER: empty it

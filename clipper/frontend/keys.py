@@ -12,7 +12,7 @@ from clipper.core.types import DEFAULT_BATCH_SIZE
 from clipper.frontend.body import INT32, shown
 from clipper.selection.losses import LOSSES
 from clipper.selection.policies import POLICIES
-from clipper.serving.catalogue import ON_OVERLOAD
+from clipper.serving.checks import ON_OVERLOAD
 
 CONTROLLERS = ("aimd", "fixed")
 BATCHING = ("controller", "size", "wait_ms")

@@ -14,7 +14,7 @@ from clipper.core.types import (
     ModelId,
 )
 from clipper.frontend import keys
-from clipper.serving.catalogue import MAX_REPLICAS, check_name
+from clipper.serving.checks import MAX_REPLICAS, check_name
 
 INT32_MAX = 2**31 - 1
 

@@ -8,7 +8,7 @@ where it had one, because its clients show them; the hints are ours.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from clipper.core.config import Config
@@ -18,19 +18,21 @@ from clipper.core.errors import (
     Incompatible,
     InvalidInput,
     StateError,
-    UnknownApplication,
     UnknownModel,
 )
-from clipper.core.types import DEFAULT_BATCH_SIZE, NAME, Application, Model, ModelId
-from clipper.selection.losses import LOSSES
-from clipper.selection.policies import make_policy
+from clipper.core.types import Application, Model, ModelId
+from clipper.serving.checks import (
+    MAX_REPLICAS,
+    check_application,
+    check_linked_apps,
+    check_links,
+    check_model,
+    find_application,
+)
 from clipper.serving.states import SelectionStates
 from clipper.state.registry import Registry
 
 log = logging.getLogger(__name__)
-
-ON_OVERLOAD = ("default", "reject")
-MAX_REPLICAS = 1000
 
 
 class Catalogue:
@@ -75,19 +77,25 @@ class Catalogue:
         self.is_loaded = True
         self._on_change(config)
 
-    async def _change(self, edit: Callable[[Config], Config]) -> None:
-        """Check and apply a change; where another daemon was faster, on top of its change."""
+    async def _change(
+        self,
+        edit: Callable[[Config], Config],
+        prepare: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Check and apply a change on top of what other daemons did; prepare it once it may be."""
         if not self.is_loaded:
             raise StateError(
                 "The store cannot be reached yet.", hint="See `clipper-admin status`; try again."
             )
         async with self._lock:
             while True:
+                await self._catch_up()
                 after = edit(self.config)
+                if prepare is not None:
+                    await prepare()
                 try:
                     saved = await self._registry.save(self.config, after)
                 except Conflict:
-                    await self._catch_up()
                     continue
                 self._adopt(saved)
                 return
@@ -98,7 +106,7 @@ class Catalogue:
         Raises:
             AlreadyExists, InvalidInput: its name is taken, or a field is out of range.
         """
-        _check_application(app)
+        check_application(app)
 
         def edit(config: Config) -> Config:
             if app.name in config.applications:
@@ -108,9 +116,7 @@ class Catalogue:
                 )
             return config.with_application(app)
 
-        if app.name not in self.config.applications:
-            await self._states.forget(app.name)
-        await self._change(edit)
+        await self._change(edit, lambda: self._states.forget(app.name))
 
     async def delete_application(self, name: str) -> None:
         """Remove an application, its links and what it learned.
@@ -120,7 +126,7 @@ class Catalogue:
         """
 
         def edit(config: Config) -> Config:
-            _application(config, name, f"Application '{name}' does not exist")
+            find_application(config, name, f"Application '{name}' does not exist")
             return config.without_application(name)
 
         await self._change(edit)
@@ -134,8 +140,8 @@ class Catalogue:
         """
 
         def edit(config: Config) -> Config:
-            app = _application(config, app_name, f"No app with name '{app_name}' exists.")
-            _check_links(config, app, names)
+            app = find_application(config, app_name, f"No app with name '{app_name}' exists.")
+            check_links(config, app, names)
             return config.with_application(replace(app, models=(*app.models, *names)))
 
         await self._change(edit)
@@ -148,7 +154,7 @@ class Catalogue:
         """
 
         def edit(config: Config) -> Config:
-            app = _application(config, app_name, f"No app with name {app_name} exists.")
+            app = find_application(config, app_name, f"No app with name {app_name} exists.")
             for name in names:
                 if name not in app.models:
                     raise UnknownModel(
@@ -165,7 +171,7 @@ class Catalogue:
         Raises:
             AlreadyExists, Incompatible, InvalidInput.
         """
-        _check_model(model)
+        check_model(model)
         found = config.models.get(model.id)
         if found is not None:
             if found.deployment is not None or model.deployment is None:
@@ -179,7 +185,7 @@ class Catalogue:
                     f"{model.id} is registered with input type '{found.input_type}'; "
                     f"it cannot be deployed with '{model.input_type}'."
                 )
-        _check_linked_apps(config, model)
+        check_linked_apps(config, model)
 
     async def add_model(self, model: Model) -> None:
         """Register a version, or give a registered one its replicas; it becomes current.
@@ -210,7 +216,7 @@ class Catalogue:
                     f"Cannot set non-existent version '{model.version}' "
                     f"for model with name '{model.name}'"
                 )
-            _check_linked_apps(config, config.models[model])
+            check_linked_apps(config, config.models[model])
             return config.with_current(model)
 
         await self._change(edit)
@@ -264,103 +270,3 @@ class Catalogue:
                 hint="`clipper-admin model list` shows what there is.",
             )
         return found
-
-
-def _application(config: Config, name: str, missing: str) -> Application:
-    if name not in config.applications:
-        raise UnknownApplication(missing, hint="`clipper-admin app list` shows what there is.")
-    return config.applications[name]
-
-
-def check_name(what: str, name: str) -> None:
-    """Names are used in paths, URLs and labels.
-
-    Raises:
-        InvalidInput: not a name.
-    """
-    if not NAME.match(name):
-        raise InvalidInput(
-            f"Invalid {what} supplied: '{name[:150]}'.",
-            hint="Use letters, digits, '.', '_' and '-', at most 128, the first a letter or digit.",
-        )
-
-
-def _check_application(app: Application) -> None:
-    check_name("application name", app.name)
-    if app.latency_slo_micros <= 0:
-        raise InvalidInput(
-            f"latency_slo_micros is {app.latency_slo_micros}; it must be above 0.",
-            hint="100000 is a tenth of a second.",
-        )
-    if app.loss not in LOSSES:
-        raise InvalidInput(
-            f"There is no loss '{app.loss}'.", hint=f"Choose one of: {', '.join(LOSSES)}."
-        )
-    if app.on_overload not in ON_OVERLOAD:
-        raise InvalidInput(
-            f"on_overload is '{app.on_overload}'.", hint=f"Choose one of: {', '.join(ON_OVERLOAD)}."
-        )
-    make_policy(app.policy, app.policy_params)
-
-
-def _check_model(model: Model) -> None:
-    check_name("model name", model.id.name)
-    check_name("model version", model.id.version)
-    if model.batch_size <= 0 and model.batch_size != DEFAULT_BATCH_SIZE:
-        raise InvalidInput(
-            "The batch size must be positive or DEFAULT_BATCH_SIZE, which is -1",
-            hint="-1 adapts it to the latency objective.",
-        )
-    if model.deployment is not None and not 1 <= model.deployment.replicas <= MAX_REPLICAS:
-        raise InvalidInput(
-            f"{model.deployment.replicas} is not a number of replicas", hint=f"1 to {MAX_REPLICAS}."
-        )
-
-
-def _check_linked_apps(config: Config, model: Model) -> None:
-    for app in config.applications.values():
-        if model.id.name in app.models and app.input_type is not model.input_type:
-            raise Incompatible(
-                f"Model with name '{model.id.name}' is linked to application '{app.name}' "
-                f"and has incompatible input_type '{model.input_type}'. "
-                f"The application has input_type '{app.input_type}'."
-            )
-
-
-def _check_links(config: Config, app: Application, names: Sequence[str]) -> None:
-    for name in names:
-        if name not in config.current:
-            raise UnknownModel(
-                f"No model with name '{name}' exists.", hint="Register or deploy it first."
-            )
-        input_type = config.models[ModelId(name, config.current[name])].input_type
-        if input_type is not app.input_type:
-            raise Incompatible(
-                f"Model with name '{name}' has incompatible input_type '{input_type}'. "
-                f"Application '{app.name}' has input_type '{app.input_type}'."
-            )
-    if not names:
-        raise InvalidInput(
-            "Please provide the name of the model that you want to link "
-            f"to the application '{app.name}'"
-        )
-    if not make_policy(app.policy, app.policy_params).links_many:
-        _check_single_link(app, names)
-    for name in names:
-        if name in app.models or names.count(name) > 1:
-            raise AlreadyExists(f"The model with name '{name}' is already linked to '{app.name}'")
-
-
-def _check_single_link(app: Application, names: Sequence[str]) -> None:
-    hint = "Unlink the other one, or create the application with a policy for several, as exp3."
-    if len(names) > 1:
-        raise Incompatible(
-            "Applications must be linked with at most one model. "
-            f"{len(names)} were named for the application '{app.name}'.",
-            hint=hint,
-        )
-    for linked in app.models:
-        if linked != names[0]:
-            raise AlreadyExists(
-                f"A model with name {linked} is already linked to '{app.name}'.", hint=hint
-            )

@@ -19,7 +19,8 @@ from clipper.core.errors import (
 )
 from clipper.core.types import Application, Deployment, InputType, Model, ModelId
 from clipper.selection.exp3 import Exp3
-from clipper.serving.catalogue import MAX_REPLICAS, Catalogue
+from clipper.serving.catalogue import Catalogue
+from clipper.serving.checks import MAX_REPLICAS
 from clipper.serving.states import SelectionStates
 from clipper.state.memory import Memory, MemoryStore
 from clipper.state.registry import Registry
@@ -495,6 +496,15 @@ async def test_a_change_is_checked_against_what_the_other_daemon_did(
     await other.catalogue.link("a", ["m"])
     with pytest.raises(Incompatible):
         await one.catalogue.add_model(model(version="2", input_type=FLOATS))
+
+
+async def test_who_adds_what_another_daemon_has_erases_nothing(pair: tuple[Daemon, Daemon]) -> None:
+    one, other = pair
+    await one.catalogue.add_application(EXP3)
+    await one.states.update("a", "u", Exp3(), lambda state: state)
+    with pytest.raises(AlreadyExists):
+        await other.catalogue.add_application(EXP3)
+    assert await one.store.get("selection/a/u") is not None
 
 
 async def test_what_another_daemon_changed_is_adopted_once(pair: tuple[Daemon, Daemon]) -> None:
