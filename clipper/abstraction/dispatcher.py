@@ -8,6 +8,7 @@ everyone else gets an answer. When the replica breaks off, its batch goes back t
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from itertools import chain
 from typing import Protocol
@@ -20,6 +21,7 @@ from clipper.core.metrics import ModelStats
 from clipper.core.types import BatchOutputs, Input, Output, ReplicaId
 
 MAX_ATTEMPTS = 2
+RECENT_BATCHES = 16
 
 
 class Replica(Protocol):
@@ -55,6 +57,7 @@ class Dispatcher:
         """A batch that takes longer has hung its replica."""
         self.now = loop_clock()
         self._is_stopping = False
+        self._recent_s: deque[float] = deque((0.0, 0.0), RECENT_BATCHES)
 
     async def run(self) -> None:
         """Serve batches until told to stop.
@@ -64,7 +67,7 @@ class Dispatcher:
         """
         self.stats.limits[self.replica.id.index] = self.control.batch_size
         try:
-            while batch := await self.queue.take(self._limit):
+            while batch := await self.queue.take(self._limit, self._pace):
                 await self._serve(batch)
         finally:
             # A successor under the same index may have come and gone meanwhile.
@@ -77,6 +80,10 @@ class Dispatcher:
 
     def _limit(self) -> int:
         return 0 if self._is_stopping else self.control.batch_size
+
+    def _pace(self) -> float:
+        """How long a batch takes; the longest of late is left out, it may have been a hiccup."""
+        return sorted(self._recent_s)[-2]
 
     async def _serve(self, batch: list[Task]) -> None:
         """Predict a batch; where the model raises, its halves, until the culprit is alone."""
@@ -124,6 +131,7 @@ class Dispatcher:
             ) from error
         latency_s = self.now() - started
         self.control.observe(len(part), latency_s)
+        self._recent_s.append(latency_s)
         self.stats.limits[self.replica.id.index] = self.control.batch_size
         self.stats.rpc.observe(latency_s)
         self.stats.model_time.observe(answer.model_s)

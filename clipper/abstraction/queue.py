@@ -3,6 +3,11 @@
 All replicas of the version drain the same queue, so a slow one simply takes less. Withdrawal is
 lazy: a task that nobody waits for any more stays in the heap, without its input, until it comes to
 the front. Tasks whose deadline has passed are settled there, and never reach a replica.
+
+Under overload the earliest deadlines are those that can no longer be kept: a replica that served
+them first would work without pause and answer hardly anybody in time. So tasks with less time left
+than a batch takes stand back until there are no others (Clockwork, OSDI '20, cancels such requests;
+here their outputs are still good for the cache).
 """
 
 import asyncio
@@ -18,6 +23,8 @@ from clipper.core.types import Input, Output
 
 Waiter = Callable[["Output | ClipperError"], None]
 """Told once what became of a task: its output, or why there is none."""
+Entry = tuple[float, int, "Task"]
+"""When to take a task, its number, and the task."""
 
 MAX_BATCH_BYTES = 64 * 1024 * 1024
 NOTHING = Input(b"")
@@ -63,7 +70,9 @@ class BatchQueue:
         self.bytes = 0
         self.stats = stats
         self._now = now
-        self._heap: list[tuple[float, int, Task]] = []
+        self._heap: list[Entry] = []
+        self._tight: list[Entry] = []
+        """A heap like the other, of the tasks that stand back."""
         self._sequence = 0
         self._size = 0
         self._takers: deque[asyncio.Future[None]] = deque()
@@ -111,9 +120,9 @@ class BatchQueue:
         """Nobody waits for this task any more; a replica will not see it."""
         self._leave(task)
         task.input = NOTHING
-        if self._size * 2 + 64 < len(self._heap):
-            self._heap = [item for item in self._heap if item[2].is_queued]
-            self._heap.sort()
+        if self._size * 2 + 64 < len(self._heap) + len(self._tight):
+            for heap in (self._heap, self._tight):
+                heap[:] = sorted(entry for entry in heap if entry[2].is_queued)
 
     def _leave(self, task: Task) -> None:
         task.is_queued = False
@@ -121,13 +130,34 @@ class BatchQueue:
         self.stats.queue_depth = self._size
         self.bytes -= len(task.input.data)
 
-    def pop(self, limit: int) -> list[Task]:
+    def pop(self, limit: int, needed_s: float = 0.0) -> list[Task]:
         """Up to `limit` tasks by deadline; expired ones are settled on the way.
+
+        Tasks with no more than `needed_s` left are only taken where there are no others.
+        """
+        now = self._now()
+        self._stand_back(now + needed_s)
+        return self._collect(self._heap, limit, now) or self._collect(self._tight, limit, now)
+
+    def _stand_back(self, before: float) -> None:
+        """Put aside the tasks that are due before, and forget those of them that have left."""
+        heap, tight = self._heap, self._tight
+        while heap and heap[0][0] <= before:
+            due, number, task = heappop(heap)
+            if task.is_queued and task.deadline > before:  # somebody joined who has more time
+                heappush(heap, (task.deadline, number, task))
+            elif task.is_queued:
+                heappush(tight, (due, number, task))
+        while tight and not tight[0][2].is_queued:
+            heappop(tight)
+
+    def _collect(self, heap: list[Entry], limit: int, now: float) -> list[Task]:
+        """A batch from one heap.
 
         A task that was tried before goes alone: its input may be what ended the replica.
         """
         batch: list[Task] = []
-        heap, now, size_bytes = self._heap, self._now(), 0
+        size_bytes = 0
         while heap and len(batch) < limit:
             task = heap[0][2]
             if not task.is_queued:
@@ -147,11 +177,13 @@ class BatchQueue:
                 break
         return batch
 
-    async def take(self, limit: Callable[[], int]) -> list[Task]:
+    async def take(
+        self, limit: Callable[[], int], needed_s: Callable[[], float] = float
+    ) -> list[Task]:
         """The next batch, at least one task, waiting for it; empty once the limit is 0."""
         while True:
             size = limit()
-            batch = self.pop(size)
+            batch = self.pop(size, needed_s())
             if not size:
                 return batch
             if batch:
@@ -177,8 +209,8 @@ class BatchQueue:
 
     def fail_all(self, error: ClipperError) -> None:
         """Settle everything that waits: the model is gone."""
-        while self._heap:
-            task = heappop(self._heap)[2]
+        while self._heap or self._tight:
+            task = heappop(self._heap or self._tight)[2]
             if task.is_queued:
                 self._leave(task)
                 task.settle(error)
