@@ -136,11 +136,11 @@ class BatchQueue:
         Tasks with no more than `needed_s` left are only taken where there are no others.
         """
         now = self._now()
-        self._stand_back(now + needed_s)
-        return self._collect(self._heap, limit, now) or self._collect(self._tight, limit, now)
+        self._stand_back(now, now + needed_s)
+        return self._collect(self._heap, limit) or self._collect(self._tight, limit)
 
-    def _stand_back(self, before: float) -> None:
-        """Put aside the tasks that are due before, and forget those of them that have left."""
+    def _stand_back(self, now: float, before: float) -> None:
+        """Put aside what is due before then, and settle what is due now."""
         heap, tight = self._heap, self._tight
         while heap and heap[0][0] <= before:
             due, number, task = heappop(heap)
@@ -148,10 +148,16 @@ class BatchQueue:
                 heappush(heap, (task.deadline, number, task))
             elif task.is_queued:
                 heappush(tight, (due, number, task))
-        while tight and not tight[0][2].is_queued:
-            heappop(tight)
+        while tight and tight[0][0] <= now:
+            due, number, task = heappop(tight)
+            if task.is_queued and task.deadline > now:
+                heappush(heap if task.deadline > before else tight, (task.deadline, number, task))
+            elif task.is_queued:
+                self._leave(task)
+                self.stats.expired += 1
+                task.settle(DeadlineExceeded())
 
-    def _collect(self, heap: list[Entry], limit: int, now: float) -> list[Task]:
+    def _collect(self, heap: list[Entry], limit: int) -> list[Task]:
         """A batch from one heap.
 
         A task that was tried before goes alone: its input may be what ended the replica.
@@ -168,10 +174,6 @@ class BatchQueue:
                 break
             heappop(heap)
             self._leave(task)
-            if task.deadline <= now:
-                self.stats.expired += 1
-                task.settle(DeadlineExceeded())
-                continue
             batch.append(task)
             if task.attempts:
                 break

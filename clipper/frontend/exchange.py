@@ -63,9 +63,13 @@ class Exchange(msgspec.Struct, eq=False):
             self._overloaded(error)
 
     def _arrive(self, query: Query) -> None:
+        if not self.unanswered:  # the request was refused meanwhile
+            return
         if query.error is not None:
             self._overloaded(query.error)
             return
+        if self.explain:
+            query.timing()
         self.unanswered -= 1
         if not self.unanswered:
             predictions = [encode_prediction(one, self.explain) for one in self.queries]
@@ -77,10 +81,9 @@ class Exchange(msgspec.Struct, eq=False):
 
     def _overloaded(self, error: Overloaded) -> None:
         """One query that cannot be taken refuses the whole request; the client sends it again."""
-        if self.unanswered:
-            self.unanswered = 0
-            self.queries = ()
-            self.respond(OVERLOADED, _refusal("Overloaded", error))
+        self.unanswered = 0
+        self.queries = ()
+        self.respond(OVERLOADED, _refusal("Overloaded", error))
 
     def cancel(self, predictor: Predictor) -> None:
         """Withdraw what is not answered yet."""

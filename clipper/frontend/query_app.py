@@ -96,7 +96,8 @@ def _add_predict(app: FastAPI, services: Services) -> None:
 
         def respond(status: int, body: bytes) -> None:
             headers = {"Retry-After": "1"} if status == 429 else None
-            answered.set_result(Response(body, status, headers, "application/json"))
+            if not answered.done():  # done: whoever asked has gone
+                answered.set_result(Response(body, status, headers, "application/json"))
 
         explain = request.query_params.get("explain") == "1"
         exchange = Exchange(respond, explain=explain)

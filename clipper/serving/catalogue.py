@@ -77,16 +77,19 @@ class Catalogue:
         self.is_loaded = True
         self._on_change(config)
 
+    def _check_loaded(self) -> None:
+        if not self.is_loaded:
+            raise StateError(
+                "The store cannot be reached yet.", hint="See `clipper-admin status`; try again."
+            )
+
     async def _change(
         self,
         edit: Callable[[Config], Config],
         prepare: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Check and apply a change on top of what other daemons did; prepare it once it may be."""
-        if not self.is_loaded:
-            raise StateError(
-                "The store cannot be reached yet.", hint="See `clipper-admin status`; try again."
-            )
+        self._check_loaded()
         async with self._lock:
             while True:
                 await self._catch_up()
@@ -170,7 +173,9 @@ class Catalogue:
 
         Raises:
             AlreadyExists, Incompatible, InvalidInput.
+            StateError: nothing is known yet.
         """
+        self._check_loaded()
         check_model(model)
         found = config.models.get(model.id)
         if found is not None:

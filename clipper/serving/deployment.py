@@ -63,3 +63,5 @@ class Deployer:
             del self.in_progress[model.id]
             if model.id not in self._catalogue.config.models:
                 self._layer.remove(model.id)
+            # Another daemon may have registered the version meanwhile; then its replicas are due.
+            self._fleet.reconcile(self._catalogue.config)

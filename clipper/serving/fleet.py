@@ -1,6 +1,7 @@
 """The fleet: for every deployed model version, as many live replicas as it should have."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from clipper.abstraction.layer import ModelAbstractionLayer
@@ -10,6 +11,8 @@ from clipper.core.tasks import Tasks, supervise
 from clipper.core.types import Deployment, Model, ModelId, ReplicaId
 from clipper.deploy.manager import Container, ContainerManager, ContainerSpec
 from clipper.serving.replicas import Connector, Keeper, ReplicaStatus
+
+log = logging.getLogger(__name__)
 
 
 class Fleet:
@@ -34,17 +37,24 @@ class Fleet:
     def reconcile(self, config: Config) -> None:
         """Start and stop replicas until there are those that the configuration wants."""
         wanted = {
-            ReplicaId(model.id, index): model
+            ReplicaId(model.id, index): (model, model.deployment)
             for model in config.models.values()
-            if model.deployment is not None
+            if model.deployment is not None and self._can_run(model.id, model.deployment)
             for index in range(model.deployment.replicas)
         }
         for replica in list(self._keepers):
             if replica not in wanted and replica.model not in self._trials:
                 self._keepers.pop(replica).stop()
-        for replica, model in wanted.items():
+        for replica, (model, deployment) in wanted.items():
             if replica not in self._keepers:
-                self._keep(replica, model, self._deployment(model))
+                self._keep(replica, model, deployment)
+
+    def _can_run(self, model: ModelId, deployment: Deployment) -> bool:
+        """A store may hold what only another daemon can run; everything else is served."""
+        if deployment.manager not in self._managers:
+            manager = deployment.manager
+            log.warning("%s cannot be run here: there is no manager '%s'", model, manager)
+        return deployment.manager in self._managers
 
     def _deployment(self, model: Model) -> Deployment:
         deployment = model.deployment
@@ -82,10 +92,11 @@ class Fleet:
 
         Raises:
             DeployError: it did not get ready; nothing of it is left.
+            InvalidInput: there is no such container manager.
         """
-        replica = ReplicaId(model.id, 0)
+        replica, deployment = ReplicaId(model.id, 0), self._deployment(model)
         self._trials.add(model.id)
-        keeper = self._keep(replica, model, self._deployment(model))
+        keeper = self._keep(replica, model, deployment)
         try:
             await self._first_ready(keeper, timeout_s)
             await commit()

@@ -50,12 +50,17 @@ class Query(msgspec.Struct, eq=False):
     confidence: float = 0.0
     cache: str = "none"
     latency_s: float = 0.0
+    timed: dict[str, float] | None = None
 
     def timing(self) -> dict[str, float]:
-        """Where the time went, in milliseconds; the queue and the batch where there was one."""
-        timing = {"total_ms": round(self.latency_s * 1e3, 3)}
-        for _, task, _ in self.waiting:
-            if task.sent_at:
-                timing["queue_ms"] = round((task.sent_at - task.queued_at) * 1e3, 3)
-                timing["batch_size"] = task.batch_size
-        return timing
+        """Where the time went, in milliseconds; the queue and the batch where there was one.
+
+        These are forgotten after the reply; who wants to know later must have asked then.
+        """
+        if self.timed is None:
+            self.timed = {"total_ms": round(self.latency_s * 1e3, 3)}
+            for _, task, _ in self.waiting:
+                if task.sent_at:
+                    self.timed["queue_ms"] = round((task.sent_at - task.queued_at) * 1e3, 3)
+                    self.timed["batch_size"] = task.batch_size
+        return self.timed

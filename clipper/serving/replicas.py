@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 BACKOFF_S = 0.25
 BACKOFF_MAX_S = 20.0
+BACKOFF_READY_MAX_S = 3.0
+"""A replica that was ready before it ended is soon started again, however often it ends."""
 SETTLED_S = 30.0
 """A replica that lived this long is started again without delay, should it end."""
 LAST_BATCH_S = 10.0
@@ -95,8 +97,9 @@ class Keeper:
         self._move("starting")
 
     def _move(self, state: str) -> None:
-        self.state = state
-        self.served.stats.states[self.replica.index] = state
+        if not self._stop.done():
+            self.state = state
+            self.served.stats.states[self.replica.index] = state
 
     def stop(self) -> None:
         """Finish the batch in hand, then end the container; `run` returns when it is gone."""
@@ -117,12 +120,15 @@ class Keeper:
                     self._failed(error)
                 if now() - started > SETTLED_S:
                     delay_s = BACKOFF_S
+                most_s = BACKOFF_READY_MAX_S if self.state == "ready" else BACKOFF_MAX_S
                 if not self._stop.done():
-                    await self._back_off(delay_s)
+                    await self._back_off(min(delay_s, most_s))
                 delay_s = min(2 * delay_s, BACKOFF_MAX_S)
         finally:
             await self._tasks.cancel()
-            self.served.stats.states.pop(self.replica.index, None)
+            # Under this index, a successor may have begun while the last batch was in hand.
+            if self.served.stats.states.get(self.replica.index) == "stopping":
+                del self.served.stats.states[self.replica.index]
             if not self.first_ready.done():
                 self.first_ready.set_exception(DeployError(f"{self.replica} was stopped."))
 
@@ -170,16 +176,17 @@ class Keeper:
         """
         watched: list[asyncio.Future[Any]] = [task, exited, self._stop, *others]
         await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
-        failed = [one for one in (task, *others) if one.done() and one.exception() is not None]
-        if not failed and not exited.done():
+        causes = [_cause(one) for one in (task, *others) if one.done()]
+        error = next((cause for cause in causes if cause is not None), None)
+        if error is None and not exited.done():
             return task.done()
         # A connection breaks a moment before the exit code, which says more, is there.
         await asyncio.wait((exited,), timeout=EXIT_GRACE_S)
         if exited.done():
             raise ReplicaFailed(_describe(self.replica, exited.result()))
-        for one in failed:
-            one.result()
-        return True
+        if isinstance(error, ClipperError):
+            raise error
+        raise ReplicaFailed(f"{self.replica} broke off: {error!r}") from error
 
     def _became_ready(self) -> None:
         self._move("ready")
@@ -212,6 +219,11 @@ class Keeper:
             last_exit=self.last_exit,
             batch_size_limit=int(self.served.stats.limits.get(self.replica.index, 0)),
         )
+
+
+def _cause(task: "asyncio.Task[None]") -> BaseException | None:
+    """Why a task that is done has failed, if it has."""
+    return asyncio.CancelledError() if task.cancelled() else task.exception()
 
 
 def _describe(replica: ReplicaId, exit: Exit) -> str:

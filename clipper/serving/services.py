@@ -96,8 +96,9 @@ class Services:
 
     async def _keep_in_step(self) -> NoReturn:
         await self._open()
+        now = asyncio.get_running_loop().time
         while True:
-            self.metrics.update_rates(SYNC_S)
+            looked = now()
             try:
                 await self._ids.renew()
                 await self.catalogue.load()
@@ -107,6 +108,7 @@ class Services:
                 known = self.catalogue.is_loaded
                 self._set_store_state("degraded" if known else "unavailable", error.message)
             await asyncio.sleep(SYNC_S)
+            self.metrics.update_rates(now() - looked)
 
     async def _open(self) -> None:
         delay_s = OPEN_RETRY_S

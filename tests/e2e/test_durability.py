@@ -13,12 +13,12 @@ from typing import Any, Protocol
 import pytest
 
 from clipper.admin.client import ClipperConnection, ClipperRefused, ClipperUnreachable
-from tests.fakes.clipperd import Clipperd, until
+from tests.fakes.clipperd import MODELS, Clipperd
 from tests.fakes.load import load
 from tests.fakes.needs import missing
 from tests.fakes.redis_server import RedisServer
+from tests.fakes.watching import until
 
-MODELS = Path(__file__).parents[1] / "fakes" / "troublemaker.py"
 PATIENT_US = 5_000_000
 SERVES_AGAIN_S = 15.0
 GONE_S = 10.0
@@ -182,8 +182,7 @@ def test_after_kill_9_under_load_everything_is_there_and_serves_again(
         writer.join()
         daemon.start()
         took_s = until(lambda: serves_again(daemon), SERVES_AGAIN_S, "serving again")
-        answered = len(seen.answers)
-        until(lambda: len(seen.answers) > answered + 50, 10, "answers after the restart")
+        seen.await_answers(50)
     until(lambda: not old & daemon.note_processes(), GONE_S - took_s, "the end of the old ones")
     assert {"429", "500", "502"}.isdisjoint(seen.kinds())
     with daemon.connect() as clipper:
@@ -238,10 +237,9 @@ def test_a_store_that_is_lost_is_done_without_until_it_is_back(
         until(lambda: clipper.status()["store"]["state"] == "degraded", NOTICED_S, "degraded")
         assert daemon.metrics("clipper_store_degraded") == {(): 1.0}
         assert daemon.is_ready()
-        answered = len(seen.answers)
         os.kill(daemon.replica_pid("echo", index=1), signal.SIGKILL)
         until(lambda: daemon.replica_pid("echo", index=1), 10, "a replaced replica")
-        until(lambda: len(seen.answers) > answered + 50, 10, "answers without a store")
+        seen.await_answers(50)
         assert clipper.predict("wise", "unheard of", context="bob").output != "?"
         assert configuration(clipper) == before
         backend.give_back(daemon)

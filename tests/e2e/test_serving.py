@@ -1,7 +1,6 @@
 """Serving as its users see it: trained models, every input type, versions, replicas, feedback."""
 
 import base64
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,13 +12,12 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.svm import SVC
 
 from clipper.admin.client import ClipperConnection
-from tests.fakes.clipperd import Clipperd, clipperd, until
+from tests.fakes.clipperd import MODELS, Clipperd, serve
 from tests.fakes.load import load
 
-FAKES = Path(__file__).parents[1] / "fakes"
-ECHO = f"{FAKES / 'troublemaker.py'}:Troublemaker"
-LIAR = f"{FAKES / 'troublemaker.py'}:Liar"
-DESCRIBES = f"{FAKES / 'sdk_models.py'}:Describes"
+ECHO = f"{MODELS}:Troublemaker"
+LIAR = f"{MODELS}:Liar"
+DESCRIBES = f"{MODELS.with_name('sdk_models.py')}:Describes"
 HELD_OUT = 500
 PATIENT_US = 10_000_000
 
@@ -46,28 +44,10 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Digits:
     return Digits(paths, answers, images, labels)
 
 
-@pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipperd]:
-    with clipperd(tmp_path_factory.mktemp("clipperd")) as running:
-        yield running
-
-
-@pytest.fixture
-def clipper(daemon: Clipperd) -> Iterator[ClipperConnection]:
-    """A client; what a test registers goes when it ends."""
-    with daemon.connect() as connection:
-        yield connection
-        for name in connection.get_all_apps():
-            connection.unregister_application(name)
-        connection.stop_all_model_containers()
-
-
-def serve(
-    clipper: ClipperConnection, name: str, input_type: str, path: str, replicas: int = 1
-) -> None:
-    """An application and a model of the same name, linked."""
+def serve_type(clipper: ClipperConnection, name: str, input_type: str) -> None:
+    """An application and a model that says what it is given, linked."""
     clipper.register_application(name, input_type, '"default"', PATIENT_US)
-    clipper.deploy_model(name, 1, input_type, path, framework="python", num_replicas=replicas)
+    clipper.deploy_model(name, 1, input_type, DESCRIBES, framework="python")
     clipper.link_model_to_app(name, name)
 
 
@@ -112,14 +92,14 @@ def test_trained_models_answer_as_they_do_at_home_and_roll_back(
 def test_every_input_type_reaches_the_model_as_it_should(
     clipper: ClipperConnection, input_type: str, input: Any, seen: str
 ) -> None:
-    serve(clipper, "typed", input_type, DESCRIBES)
+    serve_type(clipper, "typed", input_type)
     assert clipper.predict("typed", input).output == seen
 
 
 def test_inputs_of_one_batch_may_differ_and_answers_keep_their_order(
     clipper: ClipperConnection,
 ) -> None:
-    serve(clipper, "mixed", "floats", DESCRIBES)
+    serve_type(clipper, "mixed", "floats")
     answers = clipper.predict_batch("mixed", [[1], [1, 2], [[1, 2]], []])
     assert [answer.output.split(" ", 1)[1] for answer in answers] == [
         "float32 [1]",
@@ -131,19 +111,18 @@ def test_inputs_of_one_batch_may_differ_and_answers_keep_their_order(
 
 
 def test_scaling_under_load_loses_no_query(daemon: Clipperd, clipper: ClipperConnection) -> None:
-    serve(clipper, "scaled", "json", ECHO)
+    serve(clipper, "scaled")
     with load(daemon.query_port, "scaled", callers=6) as seen:
         for replicas in (3, 1, 2, 1, 3, 1):
-            before = len(seen.answers)
             clipper.set_num_replicas("scaled", replicas, timeout_s=30)
-            until(lambda before=before: len(seen.answers) > before + 50, 20, "further answers")
+            seen.await_answers(50)
     assert seen.kinds() == {"model": len(seen.answers)}, seen.explanations()
     assert seen.broken == seen.refused == 0
     assert daemon.outcomes("scaled") == {"answered": len(seen.answers)}
 
 
 def test_scaling_to_nothing_and_back(clipper: ClipperConnection) -> None:
-    serve(clipper, "asleep", "json", ECHO, replicas=2)
+    serve(clipper, "asleep", num_replicas=2)
     assert clipper.predict("asleep", "known").output == "known"
     clipper.set_num_replicas("asleep", 0)
     assert clipper.predict("asleep", "known").output == "known"  # from the cache
@@ -156,7 +135,7 @@ def test_scaling_to_nothing_and_back(clipper: ClipperConnection) -> None:
 def test_deploying_and_rolling_back_under_load_loses_no_query(
     daemon: Clipperd, clipper: ClipperConnection
 ) -> None:
-    serve(clipper, "rolled", "json", ECHO)
+    serve(clipper, "rolled")
     with load(daemon.query_port, "rolled", callers=6) as seen:
         clipper.deploy_model("rolled", 2, "json", ECHO, framework="python")
         for version in ("1", "2", "1"):
@@ -169,7 +148,7 @@ def test_deploying_and_rolling_back_under_load_loses_no_query(
 
 
 def test_a_deleted_version_may_come_again_as_another_model(clipper: ClipperConnection) -> None:
-    serve(clipper, "again", "json", ECHO)
+    serve(clipper, "again")
     assert clipper.predict("again", "x").output == "x"
     clipper.stop_versioned_models({"again": ["1"]})
     assert clipper.predict("again", "x").output == "default"
@@ -179,7 +158,7 @@ def test_a_deleted_version_may_come_again_as_another_model(clipper: ClipperConne
 
 def learn(clipper: ClipperConnection, context: str, truth: str, rounds: int) -> float:
     """Ask and tell the truth; returns the share of the honest model in the last third."""
-    honest = []
+    honest: list[bool] = []
     for number in range(rounds):
         input = f"{context} {number}"
         answer = clipper.predict("chosen", input, context=context)

@@ -6,8 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,9 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from clipper.admin.client import ClipperConnection
-from tests.fakes.watching import is_alive
+from tests.fakes.watching import is_alive, until
 
+MODELS = Path(__file__).with_name("troublemaker.py")
 START_S = 30.0
 STOP_S = 45.0
 
@@ -39,16 +39,6 @@ def plain_environment(home: Path) -> dict[str, str]:
     """This environment without any CLIPPER_ variable of whoever runs the tests."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("CLIPPER_")}
     return kept | {"HOME": str(home)}
-
-
-def until(claim: Callable[[], Any], within_s: float, what: str = "") -> float:
-    """Wait until it comes true, looking again and again; returns how long that took."""
-    started = time.monotonic()
-    while not claim():
-        waited_s = time.monotonic() - started
-        assert waited_s < within_s, f"{what or claim} did not come true in {within_s:g} s"
-        time.sleep(0.02)
-    return time.monotonic() - started
 
 
 def descendants(pid: int) -> set[int]:
@@ -80,6 +70,7 @@ class Clipperd:
         self.url, self.query_url = (f"http://127.0.0.1:{port}" for port in (admin_port, query_port))
         self.log = folder / "clipperd.log"
         self.environment = plain_environment(folder)
+        self.program = script("clipperd", "clipper.daemon")
         self.started: set[int] = set()
         """Every process of it that was ever seen."""
         self._process: subprocess.Popen[bytes] | None = None
@@ -90,6 +81,11 @@ class Clipperd:
         return int(self.query_url.rpartition(":")[2])
 
     @property
+    def admin_port(self) -> int:
+        """Of the admin listener."""
+        return int(self.url.rpartition(":")[2])
+
+    @property
     def pid(self) -> int:
         """Of the daemon's own process, which leads a group."""
         assert self._process is not None
@@ -98,7 +94,7 @@ class Clipperd:
     def command(self) -> list[str]:
         """How it is run."""
         flags = [(f"--{key.replace('_', '-')}", str(value)) for key, value in self.settings.items()]
-        return [*script("clipperd", "clipper.daemon"), *(word for pair in flags for word in pair)]
+        return [*self.program, *(word for pair in flags for word in pair)]
 
     def launch(self) -> None:
         """Start it, whatever becomes of it."""
@@ -170,6 +166,11 @@ class Clipperd:
             self.started |= descendants(self.pid) | {self.pid}
         return {pid for pid in self.started if is_alive(pid)}
 
+    def peak_memory_mb(self) -> float:
+        """The most memory that the daemon itself ever had."""
+        status = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
+
     def is_dead(self) -> bool:
         """Whether it does not run."""
         return self._process is None or self._process.poll() is not None
@@ -215,3 +216,16 @@ def clipperd(folder: Path, **settings: object) -> Iterator[Clipperd]:
         yield daemon.start()
     finally:
         daemon.close()
+
+
+def serve(
+    clipper: ClipperConnection, name: str, model: str = "Troublemaker", **options: Any
+) -> None:
+    """An application of JSON and a model of ours, both of this name, linked.
+
+    Options: `slo_ms` and `on_overload` of the application, and those of `deploy_model`.
+    """
+    slo_ms, on_overload = options.pop("slo_ms", 10_000), options.pop("on_overload", None)
+    clipper.register_application(name, "json", '"default"', slo_ms * 1000, on_overload=on_overload)
+    clipper.deploy_model(name, 1, "json", f"{MODELS}:{model}", framework="python", **options)
+    clipper.link_model_to_app(name, name)

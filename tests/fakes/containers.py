@@ -67,7 +67,7 @@ class FakeManager:
     ) -> None:
         self.started: list[FakeContainer] = []
         """Every container there ever was, oldest first."""
-        self._scripts = scripts or {}
+        self._scripts = {} if scripts is None else scripts
         self._missing = missing
         self._lines: dict[ReplicaId, list[str]] = {}
         self._numbers = count(1)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+from tests.fakes.watching import until
+
 CALL_TIMEOUT_S = 60.0
 
 
@@ -90,6 +92,11 @@ class Load:
                 self.broken += 1
                 caller.close()
         caller.close()
+
+    def await_answers(self, count: int, within_s: float = 20.0) -> None:
+        """Return when there are so many more of them."""
+        wanted = len(self.answers) + count
+        until(lambda: len(self.answers) >= wanted, within_s, f"{count} more answers")
 
     def kinds(self) -> Counter[str]:
         """How many answers of which kind there are."""

@@ -25,6 +25,8 @@ class Behaviour:
     per_input_s: float = 0.0
     """and this much longer for each input."""
     loading_s: float = 0.0
+    refusal: str = ""
+    """Why nobody can connect to it."""
     answer: Callable[[Input], Output] = echo
     poison: set[bytes] = field(default_factory=set)
     """Inputs on which the model raises."""
@@ -50,6 +52,8 @@ class FakeReplica:
     async def connect(self) -> None:
         """Return when the model is loaded."""
         await asyncio.sleep(self.behaviour.loading_s)
+        if self.behaviour.refusal:
+            raise ReplicaFailed(f"{self.id} {self.behaviour.refusal}")
         self.is_connected = True
 
     async def broken(self) -> None:

@@ -1,6 +1,7 @@
-"""A model that makes trouble when an input tells it to; containers run it, the tests never import it.
+"""Models that make trouble; containers run them, the tests never import them.
 
-It takes JSON. An object with the key `do` is an order, everything else is given back.
+They take JSON. To the Troublemaker, an object with the key `do` is an order; everything else it
+gives back.
 """
 
 import os
@@ -31,6 +32,11 @@ class Troublemaker(ModelContainer):
             Path(order["begun"]).touch()
         time.sleep(order["for_s"])
         return "awake"
+
+    def touch(self, order: dict[str, Any]) -> Any:
+        """Leaves a file, to show that it was asked."""
+        Path(order["file"]).touch()
+        return "touched"
 
     def fail(self, order: dict[str, Any]) -> Any:
         raise ValueError("this is poison")

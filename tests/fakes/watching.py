@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import subprocess
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 
 def started(daemon: "subprocess.Popen[str]", count: int) -> list[tuple[str, str]]:
@@ -12,6 +14,16 @@ def started(daemon: "subprocess.Popen[str]", count: int) -> list[tuple[str, str]
     assert daemon.stdout
     lines = [daemon.stdout.readline().split() for _ in range(count)]
     return [(words[0], words[-1]) for words in lines]
+
+
+def until(claim: Callable[[], Any], within_s: float, what: str = "") -> float:
+    """Wait until it comes true, looking again and again; returns how long that took."""
+    began = time.monotonic()
+    while not claim():
+        waited_s = time.monotonic() - began
+        assert waited_s < within_s, f"{what or claim} did not come true in {within_s:g} s"
+        time.sleep(0.02)
+    return time.monotonic() - began
 
 
 async def eventually(claim: Callable[[], bool], within_s: float) -> bool:

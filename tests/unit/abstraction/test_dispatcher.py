@@ -7,13 +7,13 @@ import pytest
 
 from clipper.abstraction.batching import Aimd, BatchControl, FixedSize
 from clipper.abstraction.dispatcher import Dispatcher, Replica
-from clipper.abstraction.queue import BatchQueue
+from clipper.abstraction.queue import BatchQueue, Task
 from clipper.core.clock import loop_clock
 from clipper.core.errors import DeadlineExceeded, ModelFailed, ReplicaFailed
 from clipper.core.metrics import ModelStats
 from clipper.core.tasks import Tasks
 from clipper.core.types import BatchOutputs, Input, Output, ReplicaId
-from tests.fakes.callers import Asked
+from tests.fakes.callers import Asked, Caller
 from tests.fakes.replica import REPLICA, Behaviour, FakeReplica
 
 pytestmark = pytest.mark.looptime
@@ -388,3 +388,33 @@ async def test_the_numbers_add_up() -> None:
     assert stats.rpc.total == pytest.approx(0.5)
     assert stats.model_time.total == pytest.approx(0.5)
     await rig.tasks.cancel()
+
+
+async def overload(replica: FakeReplica) -> float:
+    """Ask ten times what a replica can do; returns the share of its work that was in time."""
+    rig = Rig()
+    now = asyncio.get_running_loop().time
+    in_time = 0
+
+    def settled(task: Task, output: Output | None) -> None:
+        nonlocal in_time
+        in_time += output is not None and now() <= task.deadline
+
+    rig.run(replica, FixedSize(1))
+    for number in range(1000):
+        data = Input(b"%d" % number)
+        rig.queue.put(Task(data, now() + 0.1, settled, [Caller()]))
+        await asyncio.sleep(replica.behaviour.fixed_s / 10)
+    await asyncio.sleep(1.0)
+    await rig.tasks.cancel()
+    return in_time / len(replica.batches)
+
+
+async def test_under_overload_nearly_all_that_is_predicted_is_in_time() -> None:
+    assert await overload(FakeReplica(Behaviour(fixed_s=0.02))) > 0.9
+
+
+async def test_a_model_slower_than_every_deadline_is_asked_all_the_same() -> None:
+    replica = FakeReplica(Behaviour(fixed_s=0.3))
+    assert await overload(replica) == 0.0
+    assert len(replica.batches) > 90, "late outputs are good for the cache"

@@ -122,6 +122,49 @@ def test_a_later_deadline_keeps_a_queued_task_alive(queue: BatchQueue, clock: Cl
     assert queue.pop(1) == [asked.task]
 
 
+def test_tasks_that_cannot_be_in_time_stand_back_while_there_are_others(
+    queue: BatchQueue, clock: Clock
+) -> None:
+    hopeless, tight, first, second = put(queue, 1.0, 1.5, 1.6, 2.0)
+    clock.now = 0.5
+    assert queue.pop(1, needed_s=1.0) == [first.task]
+    assert queue.pop(10, needed_s=1.0) == [second.task]
+    assert queue.pop(10, needed_s=1.0) == [hopeless.task, tight.task], "good for the cache"
+    assert len(queue) == queue.bytes == 0
+
+
+def test_a_task_that_expires_while_it_stands_back_is_settled(
+    queue: BatchQueue, clock: Clock, stats: ModelStats
+) -> None:
+    early, late, gone = put(queue, 1.0, 5.0, 1.2)
+    assert queue.pop(10, needed_s=2.0) == [late.task]
+    queue.withdraw(gone.task)
+    clock.now = 3.0
+    assert queue.pop(10) == []
+    assert isinstance(early.caller.outcome, DeadlineExceeded)
+    assert gone.caller.told == []
+    assert (stats.expired, stats.queue_depth, queue.bytes) == (1, 0, 0)
+
+
+def test_who_joins_with_more_time_brings_a_task_back_into_line(
+    queue: BatchQueue, clock: Clock
+) -> None:
+    joined, other = put(queue, 1.0, 2.0)
+    joined.task.deadline = 3.0
+    assert queue.pop(1, needed_s=1.5) == [other.task]
+    clock.now = 1.2
+    assert queue.pop(1, needed_s=1.5) == [joined.task]
+
+
+def test_those_who_stand_back_are_failed_with_all_others(queue: BatchQueue) -> None:
+    asked = put(queue, 1.0, 2.0, 3.0)
+    assert queue.pop(1, needed_s=1.5) == [asked[1].task]
+    queue.fail_all(ReplicaUnavailable("gone"))
+    for one in (asked[0], asked[2]):
+        assert isinstance(one.caller.outcome, ReplicaUnavailable)
+    assert len(queue) == queue.bytes == 0
+
+
 def test_a_withdrawn_task_makes_room_at_once(queue: BatchQueue, stats: ModelStats) -> None:
     asked = put(queue, *[1.0] * LIMIT)
     queue.withdraw(asked[1].task)

@@ -1,0 +1,260 @@
+"""One request: every query answered in its place, one response, and nothing left over."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from clipper.abstraction.layer import Limits
+from clipper.core.metrics import APPLICATION_OUTCOMES
+from clipper.frontend.decode import MAX_INPUTS
+from clipper.frontend.exchange import Exchange
+from clipper.state.memory import MemoryStore
+from tests.fakes.predicting import SLO_S, Rig, application, configuration
+from tests.fakes.replica import Behaviour
+
+pytestmark = pytest.mark.looptime
+
+LATE = "Failed to retrieve a prediction response within the specified latency SLO"
+NO_MODELS = "No connected models found for query"
+SINGLE = configuration([application("a", "m")], ["m:1"])
+
+
+class Answers:
+    """Every response that was given, as (status, body)."""
+
+    def __init__(self) -> None:
+        self.all: list[tuple[int, Any]] = []
+
+    def __call__(self, status: int, body: bytes) -> None:
+        self.all.append((status, json.loads(body)))
+
+    @property
+    def one(self) -> tuple[int, Any]:
+        """The only one."""
+        (only,) = self.all
+        return only
+
+    @property
+    def body(self) -> Any:
+        """Of the only one, which is a success."""
+        status, body = self.one
+        assert status == 200
+        return body
+
+
+@pytest.fixture
+async def store() -> MemoryStore:
+    store = MemoryStore()
+    await store.open()
+    return store
+
+
+@pytest.fixture
+async def rig(store: MemoryStore) -> AsyncIterator[Rig]:
+    rig = Rig(store)
+    rig.serve(SINGLE)
+    yield rig
+    await rig.close()
+
+
+def begin(
+    rig: Rig, body: bytes | dict[str, Any], *, explain: bool = False
+) -> tuple[Answers, Exchange]:
+    """Start a request to application `a`."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    answers = Answers()
+    exchange = Exchange(answers, explain=explain)
+    exchange.begin(rig.predictor, rig.predictor.snapshot["a"], raw)
+    return answers, exchange
+
+
+def counted(rig: Rig) -> dict[str, int]:
+    counts = {outcome: getattr(rig.stats(), outcome) for outcome in APPLICATION_OUTCOMES}
+    return {outcome: count for outcome, count in counts.items() if count}
+
+
+async def test_an_answer_has_its_keys_in_the_documented_order(rig: Rig) -> None:
+    await rig.start("m:1")
+    answers, _ = begin(rig, {"input": "7"})
+    await asyncio.sleep(0.05)
+    expected = {"query_id": 0, "output": 7, "default": False, "confidence": 1.0, "models": ["m:1"]}
+    assert answers.body == expected
+    assert list(answers.body) == list(expected)
+
+
+async def test_a_default_says_why(rig: Rig) -> None:
+    answers, _ = begin(rig, {"input": "7"})
+    expected = {
+        "query_id": 0,
+        "output": -1,
+        "default": True,
+        "default_explanation": f"{NO_MODELS}: No replica of m:1 is ready.",
+        "confidence": 0.0,
+        "models": [],
+    }
+    assert answers.body == expected
+    assert list(answers.body) == list(expected)
+
+
+async def test_an_explanation_of_the_models_may_hold_anything(rig: Rig) -> None:
+    await rig.start("m:1", Behaviour(poison={'"\\\n\u00e4'.encode()}))
+    answers, _ = begin(rig, {"input": '"\\\n\u00e4'})
+    await asyncio.sleep(0.05)
+    assert answers.body["default_explanation"].startswith("The model failed: ValueError: ")
+
+
+async def test_an_empty_batch_is_answered_with_an_empty_one(rig: Rig) -> None:
+    answers, _ = begin(rig, {"input_batch": []})
+    assert answers.body == {"batch_predictions": []}
+    assert counted(rig) == {}
+
+
+async def test_a_batch_of_one_is_answered_with_the_bare_object(rig: Rig) -> None:
+    await rig.start("m:1")
+    answers, _ = begin(rig, {"input_batch": ["7"]})
+    await asyncio.sleep(0.05)
+    assert answers.body["output"] == 7
+
+
+async def test_a_batch_is_answered_in_the_order_of_its_inputs(rig: Rig) -> None:
+    await rig.start("m:1", Behaviour(poison={b"3"}))
+    begin(rig, {"input": "2"})
+    await asyncio.sleep(0.05)
+    answers, _ = begin(rig, {"input_batch": ["0", "1", "2", "3", "1"]})
+    await asyncio.sleep(0.09)
+    predictions = answers.body["batch_predictions"]
+    assert [one["output"] for one in predictions] == [0, 1, 2, -1, 1]
+    assert [one["default"] for one in predictions] == [False, False, False, True, False]
+    assert len({one["query_id"] for one in predictions}) == 5
+
+
+async def test_a_batch_is_answered_at_the_deadline_with_what_is_there(rig: Rig) -> None:
+    await rig.start("m:1", Behaviour(fixed_s=0.06))
+    answers, _ = begin(rig, {"input_batch": ["1", "2"]})
+    await asyncio.sleep(SLO_S + 0.005)
+    first, second = answers.body["batch_predictions"]
+    assert (first["output"], second["default_explanation"]) == (1, LATE)
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "cause"),
+    [
+        (b"{", "Json error", "The body is not valid JSON"),
+        (b"{}", "Json error", "neither `input` nor"),
+        (b'{"input": 1}', "Json error", "input: Expected `str`, got `int`"),
+        (b'{"input_batch": ["1", 2]}', "Json error", "input: Expected `str`, got `int`"),
+        (b'{"input": "1", "slo_ms": 0}', "Query processing error", "slo_ms is 0"),
+    ],
+)
+async def test_what_is_no_query_is_refused_and_not_counted(
+    rig: Rig, body: bytes, error: str, cause: str
+) -> None:
+    answers, _ = begin(rig, body)
+    status, refusal = answers.one
+    assert (status, refusal["error"]) == (400, error)
+    assert cause in refusal["cause"]
+    assert counted(rig) == {}
+
+
+async def test_a_version_that_does_not_exist_is_refused_in_exactly_the_old_words(rig: Rig) -> None:
+    for body in (b'{"input": "1", "version": "9"}', b'{"input": 1, "version": "9"}'):
+        answers, _ = begin(rig, body)
+        cause = "Requested version: 9 does not exist for model: m"
+        assert answers.one == (400, {"error": "Query processing error", "cause": cause})
+
+
+async def test_a_tighter_deadline_is_kept_and_a_looser_one_cut(rig: Rig) -> None:
+    await rig.start("m:1", Behaviour(fixed_s=1.0))
+    tight, _ = begin(rig, {"input": "1", "slo_ms": 5})
+    loose, _ = begin(rig, {"input": "2", "slo_ms": 5000})
+    await asyncio.sleep(0.007)
+    assert tight.body["default_explanation"] == LATE
+    assert loose.all == []
+    await asyncio.sleep(SLO_S)
+    assert loose.body["default_explanation"] == LATE
+
+
+async def test_on_request_an_answer_explains_itself(rig: Rig) -> None:
+    await rig.start("m:1", Behaviour(fixed_s=0.02))
+    await asyncio.sleep(1)
+    first, _ = begin(rig, {"input": "1"}, explain=True)
+    await asyncio.sleep(0.05)
+    again, _ = begin(rig, {"input": "1"}, explain=True)
+    assert first.body["cache"] == "none"
+    assert first.body["timing"] == {"total_ms": 20.0, "queue_ms": 0.0, "batch_size": 1}
+    assert (again.body["cache"], again.body["timing"]) == ("exact", {"total_ms": 0.0})
+
+
+async def test_a_request_that_is_cancelled_is_not_answered(rig: Rig) -> None:
+    await rig.start("m:1", Behaviour(fixed_s=0.05))
+    answers, exchange = begin(rig, {"input_batch": ["1", "2", "3"]})
+    await asyncio.sleep(0.01)
+    exchange.cancel(rig.predictor)
+    exchange.cancel(rig.predictor)
+    await asyncio.sleep(1)
+    assert answers.all == []
+    assert counted(rig) == {"cancelled": 3}
+    assert rig.predictor.active == 0
+
+
+async def test_to_cancel_what_was_answered_changes_nothing(rig: Rig) -> None:
+    answers, exchange = begin(rig, {"input": "1"})
+    exchange.cancel(rig.predictor)
+    assert len(answers.all) == 1
+    assert counted(rig) == {"no_model": 1}
+
+
+async def rejecting(store: MemoryStore, policy: str = "single") -> Rig:
+    """Its model is busy for a second, and one more may wait; what it cannot take it rejects."""
+    rig = Rig(store, Limits(queue=1))
+    app = application("a", "m", policy=policy, on_overload="reject")
+    rig.serve(configuration([app], ["m:1"]))
+    behaviour = Behaviour(fixed_s=0.01)
+    await rig.start("m:1", behaviour)
+    rig.ask(b"cached", context="known")
+    await asyncio.sleep(0.05)
+    behaviour.fixed_s = 1.0
+    rig.ask(b"in hand", context="known")
+    await asyncio.sleep(0.01)
+    return rig
+
+
+async def test_one_query_that_cannot_be_taken_refuses_the_whole_request(
+    store: MemoryStore,
+) -> None:
+    rig = await rejecting(store)
+    answers, _ = begin(rig, {"input_batch": ["cached", "1", "2", "3", "4"]})
+    status, refusal = answers.one
+    assert (status, refusal["error"]) == (429, "Overloaded")
+    assert refusal["cause"].startswith("The queue is full: 1 queries")
+    assert rig.predictor.active == 1, "the one in hand"
+    await rig.predictor.drain()
+    assert rig.predictor.active == 0
+    assert len(answers.all) == 1
+    assert counted(rig) == {"answered": 2, "rejected": 1, "cancelled": 1, "late": 1}
+    await rig.close()
+
+
+async def test_overload_after_the_contexts_were_loaded_refuses_the_request_once(
+    store: MemoryStore,
+) -> None:
+    rig = await rejecting(store, "exp3")
+    inputs = ["1", "2", "cached", "3", "cached", "4"]
+    answers, _ = begin(rig, {"input_batch": inputs, "context": "not in memory"})
+    assert answers.all == []
+    await rig.predictor.drain()
+    status, refusal = answers.one
+    assert (status, refusal["error"]) == (429, "Overloaded")
+    assert rig.predictor.active == 0
+    assert rig.stats().rejected == 3
+    await rig.close()
+
+
+async def test_more_inputs_than_a_request_may_have_are_refused_unseen(rig: Rig) -> None:
+    answers, _ = begin(rig, {"input_batch": ["1"] * (MAX_INPUTS + 1)})
+    status, refusal = answers.one
+    assert (status, refusal["error"]) == (400, "Query processing error")
+    assert counted(rig) == {}
