@@ -25,8 +25,8 @@ from clipper.deploy.docker import DockerManager
 from clipper.deploy.manager import ContainerManager
 from clipper.deploy.process import ProcessManager
 from clipper.frontend.admin_app import build_admin_app
+from clipper.frontend.door import Door
 from clipper.frontend.listener import Listener
-from clipper.frontend.protocol import Door
 from clipper.frontend.query_app import build_query_app
 from clipper.rpc.replica import GrpcReplica
 from clipper.serving.services import Bounds, Services

@@ -12,7 +12,8 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from clipper.core.clock import utc_now
-from clipper.frontend.protocol import Connection, Door
+from clipper.frontend.door import Door
+from clipper.frontend.protocol import Connection
 
 TICK_S = 1.0
 BACKLOG = 2048

@@ -16,7 +16,6 @@ may take to arrive, and answers that are not read.
 
 import asyncio
 import hmac
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -24,8 +23,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from clipper.frontend.door import LENGTH, Door, Head
 from clipper.frontend.exchange import Exchange
-from clipper.serving.predictor import Predictor
 from clipper.serving.snapshot import Route
 
 LINGER_S = 1.0
@@ -33,10 +32,8 @@ LINGER_S = 1.0
 KEEP_ALIVE_S = 75.0
 MAX_FRAMING_BYTES = 65_536
 """Of a request line with its headers, or of whatever else comes in a row and is no body."""
-PREDICT = b"/predict"
-MAX_HEADS = 4096
 MAX_HEAD_BYTES = 2048
-LENGTH = b"content-type: application/json\r\ncontent-length: "
+"""Of a head that is worth knowing by heart."""
 RETRY = b"retry-after: 1\r\n"
 CLOSE = b"connection: close\r\n"
 
@@ -49,61 +46,6 @@ class Pending:
 
 PENDING: Any = Pending()
 NONE: Any = None
-
-
-class Head(msgspec.Struct, frozen=True, gc=False):
-    """A request line with its headers, as the parser understood it: a plain, whole prediction."""
-
-    app: str
-    explain: bool
-    length: int
-    """Of the body, in bytes."""
-
-
-@dataclass(slots=True)
-class Door:
-    """What all connections of one listener share."""
-
-    max_body_bytes: int
-    read_timeout_s: float
-    predictor: Predictor | None = None
-    """None: there is no fast path here."""
-    token: bytes = b""
-    """Empty: anyone may ask."""
-    is_draining: bool = False
-    emptied: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the last connection has ended."""
-    date: bytes = b""
-    """The Date header line; kept current by the listener."""
-    ok: bytes = b""
-    """An answer's beginning, up to its length; likewise."""
-    heads: dict[bytes, Head] = field(default_factory=dict)
-    """What the parser made of request heads that clients send again and again, byte for byte."""
-
-    def set_date(self, date: bytes) -> None:
-        """The date that answers carry from now on."""
-        self.date = b"date: %b\r\n" % date
-        self.ok = b"%b%b%b" % (STATUS_LINE[200], self.date, LENGTH)
-
-    def learn(self, text: bytes, head: Head) -> None:
-        """Remember a head; all are forgotten now and then, so that they cannot pile up."""
-        if len(self.heads) >= MAX_HEADS:
-            self.heads.clear()
-        self.heads[text] = head
-
-    def route(self, app: str) -> Route | None:
-        """An application that is served."""
-        return None if self.predictor is None else self.predictor.snapshot.get(app)
-
-    def find(self, url: bytes) -> tuple[Route, bool] | None:
-        """The application that a predict URL names, and whether it asks for an explanation."""
-        path, _, options = url.partition(b"?")
-        if path.endswith(b"/"):
-            path = path[:-1]
-        if self.predictor is None or not path.endswith(PREDICT):
-            return None
-        route = self.route(path[1 : -len(PREDICT)].decode("latin-1"))
-        return None if route is None else (route, b"explain=1" in options.split(b"&"))
 
 
 class Connection(HttpToolsProtocol):

@@ -5,6 +5,7 @@ import select
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from http.client import HTTPResponse
 from typing import Any
 
@@ -36,8 +37,8 @@ def applications(daemon: Clipperd) -> None:
 @pytest.fixture(autouse=True)
 def nothing_is_counted_and_the_daemon_lives(daemon: Clipperd) -> Iterator[None]:
     yield
-    assert {name: daemon.outcomes(name) for name in INPUT_TYPES} == dict.fromkeys(INPUT_TYPES, {})
-    assert daemon.is_live()
+    counted = daemon.metrics("clipper_queries_total").items()
+    assert not any(count for (name, _), count in counted if name in INPUT_TYPES)
     assert "Traceback" not in daemon.text()
 
 
@@ -142,7 +143,12 @@ MALFORMED = {
         b'{"a":' * 30_000,
     ],
     "doubles": [b'{"input": [1e400]}', b'{"input": [[1e400]]}', b'{"input": [%b]}' % (b"9" * 400)],
-    "strings": [b'{"input": ["a"]}', b'{"input": 1}', b'{"input": "\\ud800"}', b'{"input": "\xc3"}'],
+    "strings": [
+        b'{"input": ["a"]}',
+        b'{"input": 1}',
+        b'{"input": "\\ud800"}',
+        b'{"input": "\xc3"}',
+    ],
     "bytes": [b'{"input": "!"}', b'{"input": "YQ"}', b'{"input": "\xc3\xa9"}', b'{"input": [1]}'],
     "json": [b'{"input": NaN}', b'{"input": %b%b}' % (b"[" * 90_000, b"]" * 90_000)],
 }
@@ -203,7 +209,9 @@ def test_what_is_no_route_is_refused(daemon: Clipperd, path: str) -> None:
     assert len(answer["cause"]) < 500
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "NONSENSE"])
+@pytest.mark.parametrize(
+    "method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "NONSENSE"]
+)
 def test_another_method_is_refused(daemon: Clipperd, method: str) -> None:
     with Wire(daemon.query_port) as wire:
         wire.send(b"%b /floats/predict HTTP/1.1\r\nHost: x\r\n\r\n" % method.encode())
@@ -294,36 +302,33 @@ def test_endless_headers_and_the_like_are_refused_while_they_come(
         wire.send(opening)
         wire.send(piece, 10_000)
         status, _ = wire.response()
-    assert status in (400, 431)
+    assert 400 <= status < 500
     assert daemon.peak_memory_mb() - memory < 20
 
 
 @pytest.mark.parametrize(
     "beginning",
     [
-        b"POST /floats/predict HTTP/1.1\r\nHost: x\r\n",
-        post("/floats/predict", b"").replace(b": 0", b": 50"),
-        CHUNKED % b"/floats/predict" + b"5\r\n",
+        b"POST /floats/predict HTTP/1.1\r\nHost: x",
+        post("/floats/predict", b"").replace(b": 0", b": 5000"),
+        CHUNKED % b"/floats/predict" + b"FFF\r\n",
     ],
     ids=["header", "body", "chunk"],
 )
 def test_who_sends_by_the_drop_is_hung_up_on_and_holds_nobody_up(
     daemon: Clipperd, beginning: bytes
 ) -> None:
-    caller = Caller(daemon.query_port)
-    with Wire(daemon.query_port) as wire:
+    slowest_s = 0.0
+    with Wire(daemon.query_port) as wire, closing(Caller(daemon.query_port)) as caller:
         wire.send(beginning)
         began = time.monotonic()
-        slowest_s = 0.0
-        while time.monotonic() - began < 0.8 * READ_TIMEOUT_S:
-            wire.send(b" ")
+        while wire.send(b"x"):
             slowest_s = max(slowest_s, caller.ask("others", 1).took_s)
             time.sleep(0.05)
         status, _ = wire.response()
         assert status == 408
         assert wire.is_closed_within(3)
-        assert time.monotonic() - began < READ_TIMEOUT_S + 3
-    caller.close()
+    assert READ_TIMEOUT_S <= time.monotonic() - began < READ_TIMEOUT_S + 4
     assert slowest_s < 0.3
 
 

@@ -22,6 +22,7 @@ class Answer:
 
     status: int
     body: Any
+    headers: http.client.HTTPMessage
     took_s: float
 
     @property
@@ -45,7 +46,7 @@ class Caller:
         self._connection.request("POST", f"/{app}/predict", body)
         response = self._connection.getresponse()
         answer = json.loads(response.read())
-        return Answer(response.status, answer, time.monotonic() - started)
+        return Answer(response.status, answer, response.headers, time.monotonic() - started)
 
     def close(self) -> None:
         """Hang up."""
