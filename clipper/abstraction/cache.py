@@ -13,6 +13,7 @@ from collections import deque
 import msgspec
 
 from clipper.core.metrics import CacheStats
+from clipper.core.outputs import held_bytes
 from clipper.core.types import Input, Output
 
 ENTRY_OVERHEAD_BYTES = 400
@@ -96,7 +97,7 @@ class ModelCache:
     def store(self, input: Input, output: Output) -> None:
         """Remember an output; one that is there already is kept."""
         if self._is_open and input not in self._entries:
-            size = len(input.data) + 2 * len(output.json) + ENTRY_OVERHEAD_BYTES
+            size = len(input.data) + held_bytes(output) + ENTRY_OVERHEAD_BYTES
             self._cache.admit(Entry(self._entries, input, output, size))
 
     def close(self) -> None:

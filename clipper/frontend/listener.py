@@ -64,18 +64,22 @@ class Listener:
         self._state.default_headers = [(b"date", date)]
         loop = asyncio.get_running_loop()
         now = loop.time()
-        for connection in list(self._state.connections):
-            if isinstance(connection, Connection):
-                connection.check(now)
+        for connection in self.connections:
+            connection.check(now)
         if not self._closed.is_set():
             loop.call_later(TICK_S, self._tick)
+
+    @property
+    def connections(self) -> list[Connection]:
+        """Those that are open."""
+        return [one for one in self._state.connections if isinstance(one, Connection)]
 
     def refuse(self) -> None:
         """Accept no connection from now on; those that are open are asked to end."""
         self._door.is_draining = True
         if self._server is not None:
             self._server.close()
-        for connection in list(self._state.connections):
+        for connection in self.connections:
             connection.shutdown()
 
     async def drain(self) -> None:
@@ -86,5 +90,5 @@ class Listener:
                 await self._door.emptied.wait()
         finally:
             self._closed.set()
-            for connection in list(self._state.connections):
+            for connection in self.connections:
                 connection.transport.abort()

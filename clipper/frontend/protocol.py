@@ -16,16 +16,20 @@ may take to arrive, and answers that are not read.
 
 import asyncio
 import hmac
+import logging
 from typing import Any
 
 import msgspec
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from clipper.frontend.door import LENGTH, Door, Head
 from clipper.frontend.exchange import Exchange
+from clipper.frontend.mended import MendedProtocol
 from clipper.serving.snapshot import Route
+
+log = logging.getLogger(__name__)
 
 LINGER_S = 1.0
 """How long a connection that we end may go on sending what nobody reads."""
@@ -34,6 +38,8 @@ MAX_FRAMING_BYTES = 65_536
 """Of a request line with its headers, or of whatever else comes in a row and is no body."""
 MAX_HEAD_BYTES = 2048
 """Of a head that is worth knowing by heart."""
+MAX_PIPELINE = 1000
+"""So many requests may wait behind the one that is in progress."""
 RETRY = b"retry-after: 1\r\n"
 CLOSE = b"connection: close\r\n"
 
@@ -48,7 +54,7 @@ PENDING: Any = Pending()
 NONE: Any = None
 
 
-class Connection(HttpToolsProtocol):
+class Connection(MendedProtocol):
     """One client's connection."""
 
     def __init__(
@@ -68,8 +74,12 @@ class Connection(HttpToolsProtocol):
         self._raw = bytearray()
         self._size = self._announced = self._framing = 0
         self._is_deaf = False
+        self._is_in_cycle = False
+        """Whether uvicorn has the request that is being read."""
         self._keep_alive = not door.is_draining
         self._chunk = b""
+        self._refusal: bytes | None = None
+        """What is still to be said when all before it is answered."""
 
     def data_received(self, data: bytes) -> None:
         if self._is_deaf:
@@ -82,9 +92,10 @@ class Connection(HttpToolsProtocol):
                 if route is not None:
                     self._predict(route, data[end:], explain=head.explain)
                     return
-        self._chunk = data
+        # Only what begins with a request can be a head to remember.
+        self._chunk = b"" if self.reading_since else data
         self._framing += len(data)
-        super().data_received(data)
+        self.feed(data)
         if self._framing > MAX_FRAMING_BYTES and self.reading_since and not self._is_deaf:
             cause = f"Headers and the like may have {MAX_FRAMING_BYTES} bytes."
             self._end(431, "Request Header Fields Too Large", cause)
@@ -92,11 +103,14 @@ class Connection(HttpToolsProtocol):
     # What the parser finds, in this order
 
     def on_message_begin(self) -> None:
+        if self._is_deaf:
+            return
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
         self._size = self._announced = 0
         self._found = None
+        self._is_in_cycle = False
         self.reading_since = self.loop.time()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -108,12 +122,16 @@ class Connection(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        if self._is_deaf:
+        if self._is_deaf or self.declines_upgrade():
             return
         if self._announced > self.door.max_body_bytes:
             self._refuse_size()
             return
-        if self.parser.get_method() == b"POST" and not self._is_pending():
+        if len(self.pipeline) >= MAX_PIPELINE:
+            self._end(429, "Too Many Requests", f"{MAX_PIPELINE} requests are waiting already.")
+            return
+        is_free = not self._is_pending() and not self.flow.write_paused
+        if is_free and self.parser.get_method() == b"POST":
             self._found = self.door.find(self.url)
         if self._found is None:
             self._leave_to_uvicorn()
@@ -136,7 +154,7 @@ class Connection(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if self._is_deaf:
+        if self._is_deaf or self.retold:
             return
         self.reading_since = self._framing = 0
         if self._found is None:
@@ -144,7 +162,7 @@ class Connection(HttpToolsProtocol):
             return
         route, explain = self._found
         raw, self._raw = bytes(self._raw), bytearray()
-        if not self.parser.should_keep_alive():
+        if not self.parser.should_keep_alive() or self.parser.get_http_version() == "1.0":
             self._keep_alive = False
         elif self._announced == len(raw) and self._chunk.endswith(b"\r\n\r\n" + raw):
             self._learn(Head(route.app.name, explain, len(raw)))
@@ -153,15 +171,22 @@ class Connection(HttpToolsProtocol):
     def _learn(self, head: Head) -> None:
         """Know this request's head when it comes again, if it came whole and alone."""
         end = len(self._chunk) - head.length
-        plain = not self.expect_100_continue and not self.parser.should_upgrade()
-        if plain and self._chunk.find(b"\r\n\r\n") + 4 == end <= MAX_HEAD_BYTES:
+        if (
+            not self.expect_100_continue
+            and self._chunk.find(b"\r\n\r\n") + 4 == end <= MAX_HEAD_BYTES
+        ):
             self.door.learn(self._chunk[:end], head)
 
     def _predict(self, route: Route, raw: bytes, *, explain: bool) -> None:
+        assert self.door.predictor is not None
         self.cycle = PENDING
         exchange = self._exchange = Exchange(self._respond, explain=explain)
-        assert self.door.predictor is not None
-        exchange.begin(self.door.predictor, route, raw)
+        try:
+            exchange.begin(self.door.predictor, route, raw)
+        except Exception:
+            log.exception("A query of application %s failed", route.app.name)
+            self._withdraw()
+            self._end(500, "Internal Server Error", "Its log says what went wrong in the daemon.")
 
     def _leave_to_uvicorn(self) -> None:
         """Do what uvicorn's protocol had done by now, had it seen the request's beginning."""
@@ -170,6 +195,7 @@ class Connection(HttpToolsProtocol):
         self.url, self.headers, self.expect_100_continue = url, headers, expects
         self.scope["headers"] = headers
         super().on_headers_complete()
+        self._is_in_cycle = True
         if self.door.is_draining:
             self.cycle.keep_alive = False
 
@@ -189,31 +215,37 @@ class Connection(HttpToolsProtocol):
             return
         self._write(status, body, keep_alive=self._keep_alive)
         if not self._keep_alive:
+            self._is_deaf = True
             self.transport.close()
         elif self.pipeline:
             self.on_response_complete()
+        elif self._refusal is not None:
+            self._refuse()
         self.idle_since = self.loop.time()
 
     def _write(self, status: int, body: bytes, *, keep_alive: bool) -> None:
         if status == 200 and keep_alive:
             self.transport.write(b"%b%d\r\n\r\n%b" % (self.door.ok, len(body), body))
-            return
-        self.transport.write(
-            b"%b%b%b%d\r\n%b%b\r\n%b"
-            % (
-                STATUS_LINE[status],
-                self.door.date,
-                LENGTH,
-                len(body),
-                RETRY if status in (429, 503) else b"",
-                b"" if keep_alive else CLOSE,
-                body,
-            )
+        else:
+            self.transport.write(self._format(status, body, keep_alive=keep_alive))
+
+    def _format(self, status: int, body: bytes, *, keep_alive: bool) -> bytes:
+        return b"%b%b%b%d\r\n%b%b\r\n%b" % (
+            STATUS_LINE[status],
+            self.door.date,
+            LENGTH,
+            len(body),
+            RETRY if status in (429, 503) else b"",
+            b"" if keep_alive else CLOSE,
+            body,
         )
 
     def on_response_complete(self) -> None:
+        is_last = not self.pipeline
         super().on_response_complete()
         self._unset_keepalive_if_required()
+        if is_last and self._refusal is not None:
+            self._refuse()
         self.idle_since = self.loop.time()
 
     def _refuse_size(self) -> None:
@@ -224,29 +256,48 @@ class Connection(HttpToolsProtocol):
         self._end(400, "Bad Request", msg)
 
     def _end(self, status: int, error: str, cause: str) -> None:
-        """Answer what cannot be read to its end, and close when the client had time to see it."""
+        """Refuse a request that cannot be read to its end, in its turn, and listen no more."""
         self._is_deaf = True
         self._raw.clear()
-        if self._is_pending() and self.cycle is not PENDING:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-        if not self.transport.is_closing():
-            self._write(
-                status, msgspec.json.encode({"error": error, "cause": cause}), keep_alive=False
-            )
-            self.loop.call_later(LINGER_S, self.transport.close)
+        self.reading_since = 0.0
+        body = msgspec.json.encode({"error": error, "cause": cause})
+        self._refusal = self._format(status, body, keep_alive=False)
+        if not self._is_in_cycle:
+            if not self._is_pending():
+                self._refuse()
+            return
+        if self.cycle.response_started:
+            self._refusal = b""  # it has its answer
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+        if self.pipeline:
+            self.pipeline.popleft()  # it came last, and was not begun
+        else:
+            self._refuse()
+
+    def _refuse(self) -> None:
+        """Say the last word, and close when the client had time to see it."""
+        if self._refusal and not self.transport.is_closing():
+            self.transport.write(self._refusal)
+        self._refusal = None
+        self.flow.resume_reading()  # a client that is still sending would not look at it
+        self.loop.call_later(LINGER_S, self.transport.close)
 
     # The client's side, and ours, of an end
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._withdraw()
+        super().connection_lost(exc)
+        if not self.connections:
+            self.door.emptied.set()
+
+    def _withdraw(self) -> None:
+        """Nobody waits for the fast path's request any more."""
         if self._exchange is not None and self.door.predictor is not None:
             self._exchange.cancel(self.door.predictor)
             self._exchange = None
         if self.cycle is PENDING:
             self.cycle = NONE
-        super().connection_lost(exc)
-        if not self.connections:
-            self.door.emptied.set()
 
     def pause_writing(self) -> None:
         """The client does not read its answers: take no more of its requests until it does."""
@@ -273,9 +324,12 @@ class Connection(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def check(self, now: float) -> None:
-        """Close a connection that takes too long to send a request, or that sends none."""
-        if self.reading_since:
-            if now - self.reading_since > self.door.read_timeout_s:
+        """Close a connection whose client neither sends what it began nor reads what it asked."""
+        patience_s = self.door.read_timeout_s
+        if now - self.is_unread_since(now) > patience_s:
+            self.transport.abort()
+        elif self.reading_since:
+            if now - self.reading_since > patience_s:
                 self._end(408, "Request Timeout", "The request took too long to arrive.")
         elif not self._is_pending() and now - self.idle_since > KEEP_ALIVE_S:
             self.transport.close()

@@ -8,8 +8,15 @@ from clipper.core.errors import InvalidInput
 
 
 def zero_one(label: Any, output: Any) -> float:
-    """0 where they are equal, else 1."""
-    return 0.0 if label == output else 1.0
+    """0 where they are equal, else 1.
+
+    Raises:
+        InvalidInput: both are nested too deeply to be compared.
+    """
+    try:
+        return 0.0 if label == output else 1.0
+    except RecursionError:
+        raise InvalidInput("The label is nested too deeply.") from None
 
 
 def absolute(label: Any, output: Any) -> float:

@@ -109,6 +109,12 @@ class Fleet:
         finally:
             self._trials.discard(model.id)
 
+    def abandon_trials(self) -> None:
+        """Stop every replica that is being tried out; whoever waits for it is told so."""
+        for replica, keeper in self._keepers.items():
+            if replica.model in self._trials:
+                keeper.stop()
+
     async def _first_ready(self, keeper: Keeper, timeout_s: float) -> None:
         try:
             async with asyncio.timeout(timeout_s):

@@ -23,6 +23,7 @@ from clipper.core.errors import (
     ReplicaUnavailable,
     StateError,
 )
+from clipper.core.outputs import held_bytes
 from clipper.core.tasks import Tasks
 from clipper.core.types import DEFAULT_CONTEXT, ModelId, Output
 from clipper.selection.policy import State
@@ -181,7 +182,7 @@ class Predictor:
                 query.context,
                 query.selection,
                 query.outputs,
-                RECORD_BYTES + sum(3 * len(output.json) for output in query.outputs.values()),
+                RECORD_BYTES + sum(map(held_bytes, query.outputs.values())),
             )
         self._journal.write(query.id, record)
         query.reply(query)

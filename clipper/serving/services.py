@@ -173,7 +173,8 @@ class Services:
         ]
 
     async def drain(self) -> None:
-        """Return when every query that was admitted is answered."""
+        """Return when every query that was admitted is answered; deployments are given up."""
+        self.fleet.abandon_trials()
         await self.predictor.drain()
 
     async def close(self) -> None:

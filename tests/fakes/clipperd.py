@@ -93,8 +93,11 @@ class Clipperd:
 
     def command(self) -> list[str]:
         """How it is run."""
-        flags = [(f"--{key.replace('_', '-')}", str(value)) for key, value in self.settings.items()]
-        return [*self.program, *(word for pair in flags for word in pair)]
+        words = list(self.program)
+        for key, value in self.settings.items():
+            flag = f"--{key.replace('_', '-')}"
+            words += [flag] if value is True else [flag, str(value)]
+        return words
 
     def launch(self) -> None:
         """Start it, whatever becomes of it."""

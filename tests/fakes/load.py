@@ -88,6 +88,7 @@ class Load:
                 self.answers.append(caller.ask(self._app, self._make(next(self._numbers))))
             except ConnectionRefusedError:
                 self.refused += 1
+                caller.close()
                 self._stopping.wait(0.02)
             except (OSError, http.client.HTTPException):
                 self.broken += 1

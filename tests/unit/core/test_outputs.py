@@ -1,8 +1,10 @@
 """Outputs: any JSON value with its text; texts that parse are values, others stay texts."""
 
+import tracemalloc
+
 import pytest
 
-from clipper.core.outputs import output_of, parse_json, parse_text
+from clipper.core.outputs import held_bytes, output_of, parse_json, parse_text
 from clipper.core.types import Output
 
 DEEP = b"[" * 200_000 + b"]" * 200_000
@@ -55,3 +57,24 @@ def test_no_nesting_breaks_it_at_any_depth() -> None:
 
 def test_an_output_is_encoded_once_as_it_is() -> None:
     assert output_of({"a": [1, 2.5, "x", None, True]}).json == b'{"a":[1,2.5,"x",null,true]}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"1",
+        b'"%b"' % (b"x" * 1000),
+        b"[%b]" % b",".join([b"0.5"] * 1000),
+        b"[%b]" % b",".join(b"%.15f" % (number / 7) for number in range(1000)),
+        b"[%b]" % b",".join([b"[]"] * 1000),
+        b"[%b]" % b",".join([b'{"a":1}'] * 1000),
+    ],
+    ids=["number", "text", "short numbers", "long numbers", "arrays", "objects"],
+)
+def test_what_an_output_takes_is_known_well_enough_to_bound_it(text: bytes) -> None:
+    tracemalloc.start()
+    outputs = [parse_text(text) for _ in range(100)]
+    held = tracemalloc.get_traced_memory()[0] / 100
+    tracemalloc.stop()
+    overhead = 200
+    assert held / 1.2 - overhead < held_bytes(outputs[0]) < held * 2 + overhead

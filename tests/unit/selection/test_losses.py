@@ -50,3 +50,11 @@ def test_what_cannot_be_judged_is_refused(
 
 def test_there_are_the_losses_that_applications_may_ask_for() -> None:
     assert set(LOSSES) == {"zero_one", "absolute", "squared"}
+
+
+def test_values_nested_too_deeply_are_refused() -> None:
+    deep: tuple[list[object], list[object]] = ([], [])
+    for _ in range(5000):
+        deep = ([deep[0]], [deep[1]])
+    with pytest.raises(InvalidInput, match="nested too deeply"):
+        zero_one(*deep)
