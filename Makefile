@@ -47,7 +47,7 @@ format: $(INSTALLED) ## put the code in its form
 proto: $(INSTALLED) ## generate code from proto/
 	$(BIN)/python proto/generate.py
 
-bench: $(INSTALLED) ## the hot path beside a bare FastAPI route
+bench: $(INSTALLED) ## the hot path beside a bare FastAPI route (needs wrk)
 	$(BIN)/python benchmarks/hot_path.py $(ARGS)
 
 clean: ## remove what was made

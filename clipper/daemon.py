@@ -12,16 +12,18 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 import uvloop
 
 from clipper import __version__
 from clipper.abstraction.layer import Limits
-from clipper.core.errors import SettingsError
+from clipper.core.errors import DeployError, SettingsError
 from clipper.core.flags import parse_flags
 from clipper.core.logs import configure
 from clipper.core.settings import Settings, load_settings
 from clipper.deploy.docker import DockerManager
+from clipper.deploy.instance import Taken, claim
 from clipper.deploy.manager import ContainerManager
 from clipper.deploy.process import ProcessManager
 from clipper.frontend.admin_app import build_admin_app
@@ -56,6 +58,7 @@ async def serve(settings: Settings) -> None:
     Raises:
         SettingsError: the store's URL or a listener's address cannot be used.
     """
+    place = _claim(Path(settings.data_dir))
     stop = _stop_on_signals()
     services = Services(
         open_store(settings.store), _managers(settings), GrpcReplica, _bounds(settings)
@@ -71,7 +74,23 @@ async def serve(settings: Settings) -> None:
         await _drain(settings, services, listeners)
     finally:
         await services.close()
+        if place is not None:
+            place.close()
     log.info("Stopped", extra={"action": "stopped"})
+
+
+def _claim(data_dir: Path) -> IO[bytes] | None:
+    """The data directory is ours for as long as the result is open.
+
+    A directory that cannot be written is no reason to stay down: what needs it says so.
+    """
+    try:
+        return claim(data_dir, "clipperd")
+    except Taken as error:
+        raise SettingsError(error.message, hint=error.hint) from error
+    except DeployError as error:
+        log.warning("%s", error.message, extra={"action": "data_dir_unusable"})
+        return None
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -83,7 +83,7 @@ def run(folder: Path, manager: str, *, stay: bool) -> None:
     models = train(digits, folder)
     with clipperd(folder) as (query_url, admin_url):
         connection = ClipperConnection(admin_url, query_url)
-        console.print(f"clipperd: queries at {query_url}, administration at {admin_url}")
+        console.print(f"clipperd: queries at {query_url}\n  administration at {admin_url}")
         rounds = {}
         connection.register_application(APP, "doubles", "-1", SLO_MS * 1000)
         for version, (name, path) in models.items():
@@ -261,11 +261,12 @@ def try_feedback_and_cache(connection: ClipperConnection, digits: Digits) -> Non
 
 def print_commands(query_url: str, admin_url: str, digits: Digits) -> None:
     """Lines to copy."""
-    body = json.dumps({"input": [int(pixel) for pixel in digits.images[0]]})
-    console.print(f"\nTry it (this image shows a {digits.labels[0]}):\n")
+    image, label = [int(pixel) for pixel in digits.images[0]], int(digits.labels[0])
+    query, truth = json.dumps({"input": image}), json.dumps({"input": image, "label": label})
+    console.print(f"\nTry it (this image shows a {label}):\n")
     for line in (
-        f"curl -s '{query_url}/{APP}/predict?explain=1' -d '{body}'",
-        f'curl -s {query_url}/{APP}/feedback -d \'{{"query_id": 1, "label": 3}}\'',
+        f"curl -s '{query_url}/{APP}/predict?explain=1' -d '{query}'",
+        f"curl -s {query_url}/{APP}/feedback -d '{truth}'",
         f"curl -s {admin_url}/api/v1/models",
         f"curl -s {admin_url}/metrics",
         f".venv/bin/clipper-admin --url {admin_url} status",

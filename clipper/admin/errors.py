@@ -13,7 +13,9 @@ class AdminError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}".strip()
+        if not self.hint:
+            return self.message
+        return f"{self.message.rstrip('.')}. {self.hint}"
 
 
 class InvalidCall(AdminError, ValueError):

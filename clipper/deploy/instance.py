@@ -15,6 +15,10 @@ from typing import IO
 from clipper.core.errors import DeployError
 
 
+class Taken(DeployError):
+    """Another daemon uses the data directory."""
+
+
 def instance_id(data_dir: Path) -> str:
     """Twelve hex digits, the same for as long as the data directory stays where it is.
 
@@ -35,12 +39,14 @@ def instance_id(data_dir: Path) -> str:
 
 
 def claim(data_dir: Path, name: str) -> IO[bytes]:
-    """Take a manager's place in the data directory, until the result is closed or we die.
+    """Take a place in the data directory, until the result is closed or we die.
 
     Raises:
-        DeployError: a living daemon has it.
+        Taken: a living daemon has it.
+        DeployError: the directory cannot be written.
     """
     try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         place = (data_dir / f"{name}.lock").open("ab")
     except OSError as error:
         raise _unusable(data_dir, error) from error
@@ -48,8 +54,8 @@ def claim(data_dir: Path, name: str) -> IO[bytes]:
         fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         place.close()
-        raise DeployError(
-            f"another daemon runs its containers from the data directory {data_dir}",
+        raise Taken(
+            f"another daemon runs from the data directory {data_dir}",
             hint="Stop that one first, or give this one another --data-dir.",
         ) from error
     return place

@@ -31,6 +31,8 @@ MAX_SLO_MS = 1e12
 FLOAT32_MAX = 3.4028235677973366e38
 """The smallest magnitude that rounds to infinity as a float32."""
 
+NOT_NUMBERS = "NaN and Infinity are not JSON; every number of `input` has to be finite."
+
 
 class MalformedQuery(InvalidInput):
     """The body is no query of this application."""
@@ -211,10 +213,25 @@ def _decode_loosely(raw: bytes) -> dict[str, Any]:
     try:
         body = msgspec.json.decode(raw)
     except NOT_JSON as error:
-        raise MalformedQuery(f"The body is not valid JSON: {error}") from None
+        _refuse_field(raw)
+        hint = NOT_NUMBERS if b"NaN" in raw or b"Infinity" in raw else ""
+        raise MalformedQuery(f"The body is not valid JSON: {error}", hint=hint) from None
     if not isinstance(body, dict):
         raise MalformedQuery(f"The body is a JSON {type(body).__name__}, not an object.")
     return body
+
+
+def _refuse_field(raw: bytes) -> None:
+    """Name the member that cannot be read, if the others can: a number that is out of range."""
+    try:
+        members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except NOT_JSON:
+        return
+    for key, text in members.items():
+        try:
+            msgspec.json.decode(text)
+        except NOT_JSON as error:
+            raise MalformedQuery(f"{key[:80]}: {error}") from None
 
 
 def _bounded(inputs: list[Any]) -> list[Any]:

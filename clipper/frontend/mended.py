@@ -41,16 +41,20 @@ class MendedProtocol(HttpToolsProtocol):
 
     def feed(self, data: bytes) -> None:
         """Parse what came; calls back with what is found."""
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            rest, head, self.retold = data[upgrade.args[0] :], self.retold, b""
-            if head:
+        while data:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                head, self.retold = self.retold, b""
+                if not head:
+                    return
+                data = head + data[upgrade.args[0] :]
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-                self.feed(head + rest)
-        except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
+            except httptools.HttpParserError:
+                self.send_400_response("Invalid HTTP request received.")
+                return
 
     def declines_upgrade(self) -> bool:
         """Whether this request, whose head is complete, has to be parsed again without its offer.

@@ -85,10 +85,14 @@ class Catalogue:
 
     async def _change(
         self,
+        done: str,
         edit: Callable[[Config], Config],
         prepare: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """Check and apply a change on top of what other daemons did; prepare it once it may be."""
+        """Check and apply a change on top of what other daemons did; prepare it once it may be.
+
+        `done` says in the log what it was.
+        """
         self._check_loaded()
         async with self._lock:
             while True:
@@ -101,6 +105,7 @@ class Catalogue:
                 except Conflict:
                     continue
                 self._adopt(saved)
+                log.info("%s", done, extra={"action": "configured"})
                 return
 
     async def add_application(self, app: Application) -> None:
@@ -119,7 +124,8 @@ class Catalogue:
                 )
             return config.with_application(app)
 
-        await self._change(edit, lambda: self._states.forget(app.name))
+        done = f"Application '{app.name}' added"
+        await self._change(done, edit, lambda: self._states.forget(app.name))
 
     async def delete_application(self, name: str) -> None:
         """Remove an application, its links and what it learned.
@@ -132,7 +138,7 @@ class Catalogue:
             find_application(config, name, f"Application '{name}' does not exist")
             return config.without_application(name)
 
-        await self._change(edit)
+        await self._change(f"Application '{name}' deleted", edit)
         await self._states.forget(name)
 
     async def link(self, app_name: str, names: Sequence[str]) -> None:
@@ -147,7 +153,7 @@ class Catalogue:
             check_links(config, app, names)
             return config.with_application(replace(app, models=(*app.models, *names)))
 
-        await self._change(edit)
+        await self._change(f"Application '{app_name}' linked to {', '.join(names)}", edit)
 
     async def unlink(self, app_name: str, names: Sequence[str]) -> None:
         """Remove links.
@@ -166,7 +172,7 @@ class Catalogue:
             kept = tuple(name for name in app.models if name not in names)
             return config.with_application(replace(app, models=kept))
 
-        await self._change(edit)
+        await self._change(f"Application '{app_name}' unlinked from {', '.join(names)}", edit)
 
     def check_new(self, config: Config, model: Model) -> None:
         """Whether a model version may be added, or deployed onto a registration without replicas.
@@ -204,7 +210,7 @@ class Catalogue:
             numbered = replace(model, registered=config.next_number())
             return config.with_model(numbered).with_current(model.id)
 
-        await self._change(edit)
+        await self._change(f"Model {model.id} added, and current", edit)
 
     async def set_current(self, model: ModelId) -> None:
         """Roll a model to another of its versions.
@@ -224,7 +230,7 @@ class Catalogue:
             check_linked_apps(config, config.models[model])
             return config.with_current(model)
 
-        await self._change(edit)
+        await self._change(f"Model {model} is current", edit)
 
     async def delete_model(self, model: ModelId) -> None:
         """Remove a version; if it was current, the newest that remains becomes current.
@@ -237,7 +243,7 @@ class Catalogue:
             self.model(model, config)
             return config.without_model(model)
 
-        await self._change(edit)
+        await self._change(f"Model {model} deleted", edit)
 
     async def scale(self, model: ModelId, replicas: int) -> None:
         """Have so many replicas.
@@ -260,7 +266,7 @@ class Catalogue:
             deployment = replace(found.deployment, replicas=replicas)
             return config.with_model(replace(found, deployment=deployment))
 
-        await self._change(edit)
+        await self._change(f"Model {model} scaled to {replicas} replicas", edit)
 
     def model(self, model: ModelId, config: Config | None = None) -> Model:
         """A registered version.

@@ -4,13 +4,16 @@ So the version that is current serves until the new one can, and a failed deploy
 """
 
 import asyncio
+import logging
 from dataclasses import dataclass
 
 from clipper.abstraction.layer import ModelAbstractionLayer
-from clipper.core.errors import AlreadyExists, InvalidInput
+from clipper.core.errors import AlreadyExists, ClipperError, InvalidInput
 from clipper.core.types import Model, ModelId
 from clipper.serving.catalogue import Catalogue
 from clipper.serving.fleet import Fleet
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,10 @@ class Deployer:
         self.in_progress[model.id] = Progress("starting", started)
         try:
             await self._fleet.try_out(model, timeout_s, register)
+        except ClipperError as error:
+            extra = {"action": "deploy_failed", "model": str(model.id)}
+            log.warning("%s was not deployed: %s", model.id, error.message, extra=extra)
+            raise
         finally:
             del self.in_progress[model.id]
             if model.id not in self._catalogue.config.models:

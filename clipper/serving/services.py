@@ -164,13 +164,17 @@ class Services:
         if not self.predictor.is_loaded:
             return [f"The store {self.status.store_url} is not open: {self.status.trouble}"]
         config = self.catalogue.config
-        return [
-            f"Application '{app.name}' has no live replica of {ModelId(name, version)}."
-            for app in config.applications.values()
-            for name in app.models
-            if (version := config.current.get(name)) is not None
-            and not self._layer.models[ModelId(name, version)].live
-        ]
+        links = [(app.name, name) for app in config.applications.values() for name in app.models]
+        return [reason for link in links if (reason := self._trouble(config, *link))]
+
+    def _trouble(self, config: Config, app: str, name: str) -> str:
+        """Why a linked model cannot answer; empty where it can."""
+        version = config.current.get(name)
+        if version is None:
+            return f"Application '{app}' links the model '{name}', which has no version."
+        if not self._layer.models[ModelId(name, version)].live:
+            return f"Application '{app}' has no live replica of {ModelId(name, version)}."
+        return ""
 
     async def drain(self) -> None:
         """Return when every query that was admitted is answered; deployments are given up."""

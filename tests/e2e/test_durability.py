@@ -305,6 +305,9 @@ def test_a_redis_that_hangs_holds_up_no_query(tmp_path: Path) -> None:
             set_up(clipper)
             redis.server.signal(signal.SIGSTOP)
             with load(daemon.query_port, "plain", callers=3) as seen:
+                for context in ("ann", "never seen", "unheard of"):
+                    answer = clipper.predict("wise", f"of {context}", context=context, slo_ms=1000)
+                    assert not answer.is_default, context
                 until(lambda: clipper.status()["store"]["state"] == "degraded", NOTICED_S)
                 redis.server.signal(signal.SIGCONT)
                 until(lambda: clipper.status()["store"]["state"] == "ok", NOTICED_S, "recovery")

@@ -30,7 +30,7 @@ def deploy(  # noqa: PLR0913 -- an option for each setting
     ] = "",
     framework: Annotated[
         str | None,
-        typer.Option(help="sklearn, python or noop. By default python for FILE.py:CLASS."),
+        typer.Option(help="sklearn, python or noop; by default by the form of PATH."),
     ] = None,
     input_type: Annotated[
         str, typer.Option(help="integers, floats, doubles, strings, bytes or json.")
