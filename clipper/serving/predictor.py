@@ -33,6 +33,8 @@ from clipper.serving.query import FAILED, LATE, NO_MODELS, Query
 from clipper.serving.snapshot import Snapshot
 from clipper.serving.states import SelectionStates
 
+LOADING_SHARE = 0.5
+"""Of the time that a query has, so much may go by until its selection state is there."""
 RECORD_BYTES = 800
 """What the journal's note of a query costs, besides its outputs."""
 
@@ -89,9 +91,11 @@ class Predictor:
 
     async def _load(self, query: Query) -> None:
         route = query.route
+        patience_s = (query.deadline - self.now()) * LOADING_SHARE
         try:
-            state = await self._states.load(route.app.name, query.context, route.policy)
-        except StateError:
+            async with asyncio.timeout(patience_s):
+                state = await self._states.load(route.app.name, query.context, route.policy)
+        except (StateError, TimeoutError):
             # What is served is served on, with what a fresh context knows.
             state = route.policy.init()
         if not query.is_settled:

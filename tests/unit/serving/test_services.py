@@ -202,7 +202,7 @@ async def test_readiness_names_what_would_not_be_answered() -> None:
     world = World()
     services = await world.start()
     await services.catalogue.add_application(application("a", "m"))
-    assert services.ready() == [], "no version of the model is there to wait for"
+    assert services.ready() == ["Application 'a' links the model 'm', which has no version."]
     await services.catalogue.add_model(Model(id_of("m:1"), InputType.STRINGS))
     assert services.ready() == ["Application 'a' has no live replica of m:1."]
     await world.deploy("m:2")
