@@ -13,7 +13,7 @@ here their outputs are still good for the cache).
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 import msgspec
 
@@ -73,6 +73,7 @@ class BatchQueue:
         self._heap: list[Entry] = []
         self._tight: list[Entry] = []
         """A heap like the other, of the tasks that stand back."""
+        self._needed_s = 0.0
         self._sequence = 0
         self._size = 0
         self._takers: deque[asyncio.Future[None]] = deque()
@@ -136,8 +137,19 @@ class BatchQueue:
         Tasks with no more than `needed_s` left are only taken where there are no others.
         """
         now = self._now()
+        if needed_s < self._needed_s:
+            self._come_forward(now + needed_s)
+        self._needed_s = needed_s
         self._stand_back(now, now + needed_s)
         return self._collect(self._heap, limit) or self._collect(self._tight, limit)
+
+    def _come_forward(self, before: float) -> None:
+        """Batches have become faster: what is due later than that can be met after all."""
+        for entry in self._tight:
+            if entry[0] > before:
+                heappush(self._heap, entry)
+        self._tight = [entry for entry in self._tight if entry[0] <= before]
+        heapify(self._tight)
 
     def _stand_back(self, now: float, before: float) -> None:
         """Put aside what is due before then, and settle what is due now."""

@@ -111,8 +111,8 @@ class ApplicationStats:
     rates: Rates = field(default_factory=Rates)
     latency: Histogram = field(default_factory=Histogram)
 
-    def count_default(self, outcome: str) -> None:
-        """One more answer by the default output."""
+    def count(self, outcome: str) -> None:
+        """One more query with this outcome."""
         setattr(self, outcome, getattr(self, outcome) + 1)
 
     @property

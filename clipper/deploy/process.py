@@ -10,6 +10,7 @@ import itertools
 import os
 import secrets
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -129,9 +130,11 @@ class ProcessManager:
         number = next(running.numbers)
         mark = f"{running.mark}{number}."
         token = secrets.token_hex(16)
-        socket = running.sockets / f"{number}.sock"
-        command = self._command(spec, code, model, socket)
         try:
+            if not is_ours(running.sockets):  # somebody tidied up the temporary files
+                running.sockets.mkdir(mode=0o700)
+            socket = running.sockets / f"{number}.sock"
+            command = self._command(spec, code, model, socket)
             child = Child(command, self._environment(running, token, mark))
         except OSError as error:
             raise DeployError(
@@ -179,16 +182,19 @@ class ProcessManager:
         printing = running.tasks.spawn(f"log {container.replica}", pump.run())
         await child.ended()
         code, reason = child.bury()
-        running.lifeline.release(child.pid)
-        await asyncio.to_thread(kill_marked, mark)  # whoever left the group
-        await asyncio.wait([printing], timeout=LAST_WORDS_S)
-        printing.cancel()
-        await asyncio.wait([printing])
-        child.output.close()
-        with contextlib.suppress(OSError):
-            container.socket.unlink()
-        running.containers.discard(container)
-        container.exit.set_result(Exit(code, reason, pump.recent()))
+        try:
+            running.lifeline.release(child.pid)
+            await asyncio.to_thread(kill_marked, mark)  # whoever left the group
+            await asyncio.wait([printing], timeout=LAST_WORDS_S)
+            printing.cancel()
+            await asyncio.wait([printing])
+            child.output.close()
+            with contextlib.suppress(OSError):
+                container.socket.unlink()
+        finally:
+            # Whatever became of the rest: who waits for the end must learn of it.
+            running.containers.discard(container)
+            container.exit.set_result(Exit(code, reason, pump.recent()))
 
     async def logs(self, replica: ReplicaId, tail: int) -> Sequence[str]:
         file = LogFile(log_path(self._data_dir, replica))
@@ -212,6 +218,15 @@ def find_program(deployment: Deployment) -> tuple[Code, Path | None]:
     """
     code = user_code(deployment) or framework_code(deployment.framework, containers_dir())
     return code, saved_model(deployment)
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether it is there and nobody else's."""
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
 
 
 def private_dir(prefix: str) -> Path:

@@ -32,9 +32,11 @@ class Exchange(msgspec.Struct, eq=False):
     """What is not answered yet. Queries hold on to their exchange; emptied when it is answered,
     this leaves no cycle behind."""
     unanswered: int = 0
+    predictor: Predictor | None = None
 
     def begin(self, predictor: Predictor, route: Route, raw: bytes) -> None:
         """Decode a body and submit its queries; the response may come before this returns."""
+        self.predictor = predictor
         arrived = predictor.now()
         try:
             request = CODECS[route.input_type].read(raw, route.requested)
@@ -59,7 +61,6 @@ class Exchange(msgspec.Struct, eq=False):
             for query in queries:
                 predictor.submit(query)
         except Overloaded as error:
-            self.cancel(predictor)
             self._overloaded(error)
 
     def _arrive(self, query: Query) -> None:
@@ -82,13 +83,14 @@ class Exchange(msgspec.Struct, eq=False):
     def _overloaded(self, error: Overloaded) -> None:
         """One query that cannot be taken refuses the whole request; the client sends it again."""
         self.unanswered = 0
-        self.queries = ()
+        self.cancel("rejected")
         self.respond(OVERLOADED, _refusal("Overloaded", error))
 
-    def cancel(self, predictor: Predictor) -> None:
+    def cancel(self, outcome: str = "cancelled") -> None:
         """Withdraw what is not answered yet."""
         for query in self.queries:
-            predictor.cancel(query)
+            assert self.predictor is not None
+            self.predictor.cancel(query, outcome)
         self.queries = ()
 
 

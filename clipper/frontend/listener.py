@@ -63,11 +63,11 @@ class Listener:
         self._door.set_date(date)
         self._state.default_headers = [(b"date", date)]
         loop = asyncio.get_running_loop()
+        if not self._closed.is_set():
+            loop.call_later(TICK_S, self._tick)
         now = loop.time()
         for connection in self.connections:
             connection.check(now)
-        if not self._closed.is_set():
-            loop.call_later(TICK_S, self._tick)
 
     @property
     def connections(self) -> list[Connection]:

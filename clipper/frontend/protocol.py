@@ -293,8 +293,8 @@ class Connection(MendedProtocol):
 
     def _withdraw(self) -> None:
         """Nobody waits for the fast path's request any more."""
-        if self._exchange is not None and self.door.predictor is not None:
-            self._exchange.cancel(self.door.predictor)
+        if self._exchange is not None:
+            self._exchange.cancel()
             self._exchange = None
         if self.cycle is PENDING:
             self.cycle = NONE

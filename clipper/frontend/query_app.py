@@ -105,7 +105,7 @@ def _add_predict(app: FastAPI, services: Services) -> None:
             exchange.begin(services.predictor, route, raw)
             return await answered
         finally:
-            exchange.cancel(services.predictor)
+            exchange.cancel()
 
 
 def _add_feedback(app: FastAPI, services: Services) -> None:

@@ -6,9 +6,11 @@ the cache (or, on a miss, the model) gives the prediction, and that is judged.
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from clipper.core.errors import InvalidInput, UnknownApplication, UnknownQuery
+from clipper.core.metrics import ApplicationStats
 from clipper.core.types import DEFAULT_CONTEXT, Input, ModelId, Output
 from clipper.selection.losses import LOSSES
 from clipper.selection.policy import Selection, State
@@ -77,7 +79,9 @@ class Feedback:
             return False
         answered = asyncio.Event()
         now = self._predictor.now()
-        query = Query(route, input, now, now + route.slo_s, lambda _: answered.set())
+        # The application did not ask this itself: its numbers are left alone.
+        unasked = replace(route, stats=ApplicationStats())
+        query = Query(unasked, input, now, now + route.slo_s, lambda _: answered.set())
         query.context = context or DEFAULT_CONTEXT
         try:
             self._predictor.submit(query)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from clipper.abstraction.layer import ModelAbstractionLayer
@@ -32,7 +33,7 @@ class Fleet:
         self._lives: dict[Keeper, asyncio.Task[None]] = {}
         self._tasks = Tasks()
         self._opened: set[str] = set()
-        self._opening = asyncio.Lock()
+        self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def reconcile(self, config: Config) -> None:
         """Start and stop replicas until there are those that the configuration wants."""
@@ -79,7 +80,7 @@ class Fleet:
     async def _start(self, spec: ContainerSpec) -> Container:
         name = spec.deployment.manager
         manager = self._managers[name]
-        async with self._opening:
+        async with self._opening[name]:
             if name not in self._opened:
                 await manager.open()
                 self._opened.add(name)
@@ -150,9 +151,9 @@ class Fleet:
 
     async def close(self) -> None:
         """Stop every replica, the batches in hand answered, then the managers."""
-        for keeper in list(self._lives):
-            keeper.stop()
-        while self._lives:
+        while self._lives:  # a change that is still being made may start others
+            for keeper in self._lives:
+                keeper.stop()
             await asyncio.wait(list(self._lives.values()))
         for name in self._opened:
             await self._managers[name].close()

@@ -108,7 +108,8 @@ class Predictor:
     def _choose(self, query: Query, state: State) -> None:
         route = query.route
         query.state = state
-        query.selection = route.policy.select(state, tuple(route.models), self._draw())
+        live = [model for model, served in route.models.items() if served.live]
+        query.selection = route.policy.select(state, live or tuple(route.models), self._draw())
         self._ask(query, [route.models[model] for model in query.selection.models])
 
     def _ask(self, query: Query, asked: Sequence[ServedModel]) -> None:
@@ -169,7 +170,7 @@ class Predictor:
         self._answer(query)
 
     def _default(self, query: Query, outcome: str, explanation: str) -> None:
-        query.route.stats.count_default(outcome)
+        query.route.stats.count(outcome)
         query.output = query.route.default
         query.explanation = explanation
         self._answer(query)
@@ -192,10 +193,13 @@ class Predictor:
         query.reply(query)
         query.waiting = ()
 
-    def cancel(self, query: Query) -> None:
-        """Whoever asked has gone; nobody is answered. A query not submitted is none to cancel."""
+    def cancel(self, query: Query, outcome: str = "cancelled") -> None:
+        """Nobody is answered: whoever asked has gone, or its request was rejected.
+
+        A query that was not submitted is none to cancel.
+        """
         if query.id >= 0 and not query.is_settled:
-            query.route.stats.cancelled += 1
+            query.route.stats.count(outcome)
             self._finish(query)
             query.waiting = ()
 

@@ -32,6 +32,8 @@ BACKOFF_READY_MAX_S = 3.0
 """A replica that was ready before it ended is soon started again, however often it ends."""
 SETTLED_S = 30.0
 """A replica that lived this long is started again without delay, should it end."""
+LOADING_MAX_S = 900.0
+"""A replica that loads its model longer than this hangs; whoever deploys may have less patience."""
 LAST_BATCH_S = 10.0
 """How long a replica that is to stop may take for the batch in hand."""
 STOP_GRACE_S = 5.0
@@ -142,7 +144,7 @@ class Keeper:
             self.replica, self._spec.input_type, container.address, container.token
         )
         try:
-            connecting = self._spawn("connect", link.connect())
+            connecting = self._spawn("connect", self._connect(link))
             if await self._outlives(connecting, exited):
                 self._became_ready()
                 dispatcher = self.served.dispatcher(link)
@@ -155,10 +157,21 @@ class Keeper:
                         last, timeout=LAST_BATCH_S, return_when=asyncio.FIRST_COMPLETED
                     )
         finally:
-            await self._tasks.cancel()
-            await link.close()
-            await container.stop(STOP_GRACE_S)
-            self.identity = ""
+            try:
+                await self._tasks.cancel()
+                await link.close()
+            finally:
+                await container.stop(STOP_GRACE_S)
+                self.identity = ""
+
+    async def _connect(self, link: ReplicaLink) -> None:
+        try:
+            async with asyncio.timeout(LOADING_MAX_S):
+                await link.connect()
+        except TimeoutError:
+            raise ReplicaFailed(
+                f"{self.replica} was not ready within {LOADING_MAX_S:g} s."
+            ) from None
 
     def _spawn(self, what: str, call: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         return self._tasks.spawn(f"{what} {self.replica}", call, is_awaited=True)

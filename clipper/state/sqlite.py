@@ -81,6 +81,8 @@ class SqliteStore:
         self.url = f"sqlite:///{self._path}"
         self._thread: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
+        self._opened: tuple[int, int] | None = None
+        """Which file the connection has open."""
 
     async def open(self) -> None:
         """Create the file and its directory (for this user only) where they are missing.
@@ -142,9 +144,18 @@ class SqliteStore:
         def on_connection() -> T:
             if self._connection is None:
                 raise not_open(self.url)
+            self._check_file_is_there()
             return work(self._connection)
 
         return await self._run(on_connection)
+
+    def _check_file_is_there(self) -> None:
+        """SQLite would go on with a file that was deleted, and lose what is written to it."""
+        if _identity(self._path) != self._opened:
+            raise StateError(
+                f"the store {self.url} was moved, deleted or replaced while in use",
+                hint="Put the file back with its -wal and -shm, or restart to use what is there.",
+            )
 
     async def _run(self, work: Callable[[], T]) -> T:
         """Do the work in the thread, and translate what SQLite and the filesystem raise."""
@@ -175,12 +186,21 @@ class SqliteStore:
         except BaseException:
             connection.close()
             raise
-        self._connection = connection
+        self._connection, self._opened = connection, _identity(self._path)
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """The device and the number of a file, if it is there."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _create_private(path: Path) -> None:

@@ -166,4 +166,4 @@ def test_after_all_sorts_of_harm_the_accounts_add_up_and_queries_are_answered(
         models = clipper.get_all_models(verbose=True)
         wanted = sum(model["replicas"]["wanted"] for model in models)
         until(lambda: len(daemon.note_processes()) == 2 + wanted, 20, "as many replicas as wanted")
-        assert "Traceback" not in daemon.text()
+        assert "\nTraceback" not in daemon.log.read_text()

@@ -196,7 +196,9 @@ def test_a_model_that_hangs_or_prints_without_end_hurts_only_itself(impatient: C
             assert clipper.predict(name, order).explanation == LATE
         for name, pid in pids.items():
             await_replaced(impatient, name, pid, 20.0)
-            assert "did not answer a batch of 1 within 1.5 s" in states(impatient, name)["last_exit"]
+            assert (
+                "did not answer a batch of 1 within 1.5 s" in states(impatient, name)["last_exit"]
+            )
             assert is_usable(clipper, name)
         seen.await_answers(20)
     assert seen.kinds() == {"model": len(seen.answers)}

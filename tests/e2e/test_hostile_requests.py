@@ -39,7 +39,7 @@ def nothing_is_counted_and_the_daemon_lives(daemon: Clipperd) -> Iterator[None]:
     yield
     counted = daemon.metrics("clipper_queries_total").items()
     assert not any(count for (name, _), count in counted if name in INPUT_TYPES)
-    assert "Traceback" not in daemon.text()
+    assert "\nTraceback" not in daemon.log.read_text()
 
 
 class Wire:
@@ -169,11 +169,22 @@ def test_what_is_no_input_of_the_application_is_refused(
     assert 0 < len(answer["cause"]) < 500
 
 
+@pytest.mark.parametrize("name", ["integers", "floats", "doubles", "json"])
+@pytest.mark.parametrize("number", [b"NaN", b"-Infinity", b"1e999", b"9" * 5000])
+def test_a_number_that_is_none_is_refused_with_the_field(
+    daemon: Clipperd, name: str, number: bytes
+) -> None:
+    for body in (b'{"input": [1, %b]}', b'{"input": [[1], [%b]]}'):
+        status, answer = ask(daemon, f"/{name}/predict", body % number)
+        assert status == 400
+        assert "input" in answer["cause"]
+
+
 @pytest.mark.parametrize("slo_ms", [b"0", b"-1", b'"5"', b"true", b"1e999", b"[]"])
 def test_an_objective_that_cannot_be_is_refused(daemon: Clipperd, slo_ms: bytes) -> None:
     status, answer = ask(daemon, "/floats/predict", b'{"input": [1], "slo_ms": %b}' % slo_ms)
     assert status == 400
-    assert "slo_ms" in answer["cause"] or "out of range" in answer["cause"]
+    assert "slo_ms" in answer["cause"]
 
 
 @pytest.mark.parametrize(

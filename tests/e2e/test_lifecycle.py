@@ -1,7 +1,9 @@
 """From the settings to the last answer: how a daemon starts, what it holds, and how it ends."""
 
+import contextlib
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -21,7 +23,7 @@ from sklearn.linear_model import LinearRegression
 import clipper as package
 from clipper.admin.client import AdminError, ClipperConnection, ClipperRefused
 from tests.fakes.clipperd import MODELS, Clipperd, clipperd, plain_environment, serve
-from tests.fakes.load import load
+from tests.fakes.load import Caller, load
 from tests.fakes.watching import until
 
 BAD_SETTINGS = 2
@@ -190,6 +192,28 @@ def test_sigterm_during_a_deployment_leaves_nothing_of_it(other: Clipperd) -> No
     other.start()
     until(other.is_ready, 10, "ready")
     assert other.call("GET", "/api/v1/models").json() == []
+
+
+def test_without_file_descriptors_who_is_connected_is_served_and_the_rest_waits(
+    other: Clipperd,
+) -> None:
+    other.start()
+    with other.connect() as clipper, contextlib.ExitStack() as held:
+        serve(clipper, "crowded")
+        caller = held.enter_context(contextlib.closing(Caller(other.query_port)))
+        assert caller.ask("crowded", "before").kind == "model"
+        files = len(os.listdir(f"/proc/{other.pid}/fd"))
+        resource.prlimit(other.pid, resource.RLIMIT_NOFILE, (files + 10, 4096))
+        for _ in range(50):
+            address = ("127.0.0.1", other.query_port)
+            held.enter_context(socket.create_connection(address, timeout=5))
+        used_s, began = other.cpu_s(), time.monotonic()
+        for number in range(20):
+            assert caller.ask("crowded", number).kind == "model"
+            time.sleep(0.05)
+        assert other.cpu_s() - used_s < 0.5 * (time.monotonic() - began), "it does not spin"
+    until(other.is_ready, 5, "a new connection's answer")
+    assert len(other.text()) < 4000
 
 
 def test_a_wall_clock_that_jumps_changes_nothing(other: Clipperd) -> None:

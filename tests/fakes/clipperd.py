@@ -174,6 +174,11 @@ class Clipperd:
         status = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
 
+    def cpu_s(self) -> float:
+        """Processor time that the daemon itself has used."""
+        words = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
     def is_dead(self) -> bool:
         """Whether it does not run."""
         return self._process is None or self._process.poll() is not None

@@ -173,6 +173,23 @@ async def test_a_locked_file_is_an_error_and_usable_afterwards(
     await store.close()
 
 
+async def test_a_file_that_is_taken_away_is_an_error_until_it_is_back(tmp_path: Path) -> None:
+    file, aside = tmp_path / "clipper.db", tmp_path / "aside.db"
+    store = SqliteStore(file)
+    await store.open()
+    assert await store.commit({"a": b"1"}, expected=0) == 1
+    file.rename(aside)
+    with pytest.raises(StateError, match="moved, deleted or replaced") as error:
+        await store.commit({"a": b"2"}, expected=1)
+    assert "Put the file back" in error.value.hint
+    file.write_bytes(aside.read_bytes())
+    with pytest.raises(StateError, match="moved, deleted or replaced"):
+        await store.revision()
+    aside.rename(file)
+    assert await store.commit({"a": b"2"}, expected=1) == 2
+    await store.close()
+
+
 def test_a_full_disk_is_an_error_that_loses_nothing_and_passes(small_disk: list[str]) -> None:
     said = run_on(small_disk, '$PY "$1" "$DISK"', FILLER)
     assert "disk is full" in said

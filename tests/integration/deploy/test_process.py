@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import resource
+import shutil
 import signal
 import stat
 import subprocess
@@ -64,6 +65,20 @@ async def test_a_model_answers_over_its_socket(processes: ProcessManager, spec: 
         outcome = await replica.predict([Input(bytes(12)), Input(bytes(4))])
     assert [output.value for output in outcome.outputs] == [3, 1]
     await replica.close()
+
+
+async def test_whoever_tidies_up_temporary_files_keeps_no_model_from_starting(
+    processes: ProcessManager, spec: Spec
+) -> None:
+    before = await processes.start(spec("Serves"))
+    folder = Path(before.address.removeprefix("unix:")).parent
+    await before.stop(5)
+    shutil.rmtree(folder)
+    container = await processes.start(spec("Serves"))
+    socket = Path(container.address.removeprefix("unix:"))
+    assert await eventually(socket.exists, 30)
+    assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+    await container.stop(5)
 
 
 async def test_the_socket_is_in_a_folder_of_our_own_and_goes_with_the_process(

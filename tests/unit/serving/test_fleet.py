@@ -198,6 +198,21 @@ async def test_closing_ends_what_is_still_being_tried_out() -> None:
     await services.close()
 
 
+async def test_draining_gives_up_what_is_being_tried_out_and_nothing_else() -> None:
+    world = World()
+    services = await world.start()
+    await world.deploy("m:1")
+    world.behaviour("m:2").loading_s = 3600.0
+    tasks = Tasks()
+    deploying = tasks.spawn("deploy", world.deploy("m:2"), is_awaited=True)
+    await settle()
+    await services.drain()
+    with pytest.raises(DeployError, match="m:2#0 was stopped"):
+        await deploying
+    assert world.states("m:1") == {0: "ready"}
+    await services.close()
+
+
 async def test_an_unknown_manager_leaves_nothing_behind() -> None:
     world = World()
     services = await world.start()

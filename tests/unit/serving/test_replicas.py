@@ -15,6 +15,7 @@ from clipper.core.types import Deployment, Input, InputType, Model, ModelId, Rep
 from clipper.deploy.manager import Container, ContainerSpec
 from clipper.serving.replicas import (
     BACKOFF_MAX_S,
+    BACKOFF_READY_MAX_S,
     BACKOFF_S,
     EXIT_GRACE_S,
     LAST_BATCH_S,
@@ -160,6 +161,18 @@ async def test_a_replica_that_lived_long_is_started_again_soon() -> None:
     rig.container.end(1, "exited with code 1")
     await asyncio.sleep(BACKOFF_S + 0.02)
     assert rig.keeper.state == "ready"
+    await rig.tasks.cancel()
+
+
+async def test_a_replica_that_was_ready_comes_back_soon_however_often_it_dies() -> None:
+    rig = Rig()
+    await rig.run()
+    for _ in range(10):
+        lives = len(rig.starts)
+        rig.container.end(-9, "killed by SIGKILL")
+        await asyncio.sleep(BACKOFF_READY_MAX_S + 0.1)
+        assert len(rig.starts) == lives + 1
+        assert rig.keeper.state == "ready"
     await rig.tasks.cancel()
 
 
