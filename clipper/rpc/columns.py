@@ -26,6 +26,8 @@ WIRE_TYPE = {
 }
 ITEM_BYTES = {InputType.INTEGERS: 4, InputType.FLOATS: 4, InputType.DOUBLES: 8}
 MAX_DIMENSIONS = 32
+MAX_EMPTY = 1_000_000
+"""Lists that outputs without a single number may make."""
 OUTPUT_DTYPE: dict[int, np.dtype[Any]] = {
     OutputType.INT64: np.dtype("<i8"),
     OutputType.FLOAT32: np.dtype("<f4"),
@@ -75,6 +77,9 @@ def _numbers(outputs: Outputs) -> list[Output]:
     shape = (outputs.size, *outputs.dims)
     try:
         if len(outputs.data) != math.prod(shape) * dtype.itemsize:
+            raise ValueError
+        # Nothing at all may stand for any number of empty lists.
+        if not outputs.data and math.prod(size or 1 for size in shape) > MAX_EMPTY:
             raise ValueError
         array = np.frombuffer(outputs.data, dtype).reshape(shape)
     except ValueError:  # of numpy: dimensions so large that an empty array of them cannot be

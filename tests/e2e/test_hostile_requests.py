@@ -5,7 +5,7 @@ import select
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from http.client import HTTPResponse
 from typing import Any
 
@@ -230,27 +230,27 @@ def test_another_method_is_refused(daemon: Clipperd, method: str) -> None:
     assert status == (400 if method == "NONSENSE" else 405)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        b"HELLO\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        post("/floats/predict", b"").replace(b"Content-Length: 0", b"Content-Length: -5"),
-        post("/floats/predict", b"").replace(b"Content-Length: 0", b"Content-Length: 1e3"),
-        post("/floats/predict", b"{}", b"Content-Length: 3"),
-        post("/floats/predict", b"0\r\n\r\n", b"Transfer-Encoding: chunked"),
-        post("/floats/predict", b"{}", b"Transfer-Encoding: gzip, identity"),
-        post("/floats/predict", b"{}", b"A\x00B: x"),
-    ],
-)
-def test_what_is_no_http_is_refused_and_the_connection_closed(
-    daemon: Clipperd, text: bytes
-) -> None:
-    with Wire(daemon.query_port) as wire:
-        wire.send(text)
-        status, _ = wire.response()
-        assert status == 400
-        assert wire.is_closed_within(READ_TIMEOUT_S + 3)
+NO_HTTP = [
+    b"HELLO\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    post("/floats/predict", b"").replace(b"Content-Length: 0", b"Content-Length: -5"),
+    post("/floats/predict", b"").replace(b"Content-Length: 0", b"Content-Length: 1e3"),
+    post("/floats/predict", b"{}", b"Content-Length: 3"),
+    post("/floats/predict", b"0\r\n\r\n", b"Transfer-Encoding: chunked"),
+    post("/floats/predict", b"{}", b"Transfer-Encoding: gzip, identity"),
+    post("/floats/predict", b"{}", b"A\x00B: x"),
+]
+
+
+def test_what_is_no_http_is_refused_and_the_connection_closed(daemon: Clipperd) -> None:
+    with ExitStack() as stack:
+        wires = {text: stack.enter_context(Wire(daemon.query_port)) for text in NO_HTTP}
+        for text, wire in wires.items():
+            wire.send(text)
+        for text, wire in wires.items():
+            status, _ = wire.response()
+            assert status == 400, text
+        assert all(wire.is_closed_within(READ_TIMEOUT_S + 3) for wire in wires.values())
 
 
 CHUNKED = b"POST %b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -317,28 +317,26 @@ def test_endless_headers_and_the_like_are_refused_while_they_come(
     assert daemon.peak_memory_mb() - memory < 20
 
 
-@pytest.mark.parametrize(
-    "beginning",
-    [
-        b"POST /floats/predict HTTP/1.1\r\nHost: x",
-        post("/floats/predict", b"").replace(b": 0", b": 5000"),
-        CHUNKED % b"/floats/predict" + b"FFF\r\n",
-    ],
-    ids=["header", "body", "chunk"],
-)
-def test_who_sends_by_the_drop_is_hung_up_on_and_holds_nobody_up(
-    daemon: Clipperd, beginning: bytes
-) -> None:
+BEGINNINGS = [
+    b"POST /floats/predict HTTP/1.1\r\nHost: x",
+    post("/floats/predict", b"").replace(b": 0", b": 5000"),
+    CHUNKED % b"/floats/predict" + b"FFF\r\n",
+]
+
+
+def test_who_sends_by_the_drop_is_hung_up_on_and_holds_nobody_up(daemon: Clipperd) -> None:
     slowest_s = 0.0
-    with Wire(daemon.query_port) as wire, closing(Caller(daemon.query_port)) as caller:
-        wire.send(beginning)
-        began = time.monotonic()
-        while wire.send(b"x"):
+    with ExitStack() as stack:
+        caller = stack.enter_context(closing(Caller(daemon.query_port)))
+        wires = [stack.enter_context(Wire(daemon.query_port)) for _ in BEGINNINGS]
+        for wire, beginning in zip(wires, BEGINNINGS, strict=True):
+            wire.send(beginning)
+        began, sending = time.monotonic(), wires
+        while sending := [wire for wire in sending if wire.send(b"x")]:
             slowest_s = max(slowest_s, caller.ask("others", 1).took_s)
             time.sleep(0.05)
-        status, _ = wire.response()
-        assert status == 408
-        assert wire.is_closed_within(3)
+        assert [wire.response()[0] for wire in wires] == [408] * len(wires)
+        assert all(wire.is_closed_within(3) for wire in wires)
     assert READ_TIMEOUT_S <= time.monotonic() - began < READ_TIMEOUT_S + 4
     assert slowest_s < 0.3
 

@@ -135,3 +135,9 @@ def test_an_answer_that_does_not_fit_is_the_models_failure(
     with pytest.raises(ModelFailed, match=complaint) as failure:
         decode_outputs(outputs, 1)
     assert len(failure.value.message) < 1000
+
+
+def test_outputs_of_nothing_in_huge_dimensions_cost_no_memory() -> None:
+    outputs = Outputs(type=OutputType.INT64, size=1, dims=[2**31, 0])
+    with pytest.raises(ModelFailed):
+        decode_outputs(outputs, 1)
