@@ -20,7 +20,7 @@ PROTOCOL = 1
 TOKEN_KEY = "clipper-token"
 
 MAX_MESSAGE_BYTES = 256 * 1024 * 1024
-LINGER_S = 0.05
+LINGER_S = 0.25
 """Between saying NOT_SERVING and ending the streams: what is on its way is still answered."""
 DRAIN_S = 30.0
 """How long the answers of a drain may take to be collected."""
