@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -66,8 +66,12 @@ async def serve(settings: Settings) -> None:
     listeners = _listeners(settings, services)
     try:
         for name, listener in listeners.items():
-            await _listen(name, listener)
+            await _take(name, listener, listener.bind())
         services.start()
+        await services.first_look()
+        for name, listener in listeners.items():
+            await _take(name, listener, listener.start())
+            _announce(name, listener)
         _quieten_gc()
         await stop.wait()
         log.info("Draining, for at most %g s", settings.drain_s, extra={"action": "drain"})
@@ -137,14 +141,18 @@ def _listeners(settings: Settings, services: Services) -> dict[str, Listener]:
     }
 
 
-async def _listen(name: str, listener: Listener) -> None:
+async def _take(name: str, listener: Listener, step: Awaitable[None]) -> None:
+    """A step on the way to listening at an address, which somebody else may have."""
     try:
-        await listener.start()
+        await step
     except OSError as error:
         raise SettingsError(
             f"{name}_port {listener.port} on {listener.host} cannot be listened on: {error}",
             hint=f"Is another clipperd running? Else choose another with --{name}-port.",
         ) from error
+
+
+def _announce(name: str, listener: Listener) -> None:
     log.info(
         "clipperd %s: %s listener on http://%s:%d",
         __version__,

@@ -42,20 +42,33 @@ class Listener:
         self._server: asyncio.Server | None = None
         self._closed = asyncio.Event()
 
-    async def start(self) -> None:
-        """Bind and listen; `port` is then the real one.
+    async def bind(self) -> None:
+        """Take the address, where nobody is let in yet; `port` is then the real one.
 
         Raises:
             OSError: the address is taken, or not ours.
         """
         loop = asyncio.get_running_loop()
-        self._tick()
 
         def connect() -> Connection:
             return Connection(self._config, self._state, loop, self._door)
 
-        self._server = await loop.create_server(connect, self.host, self.port, backlog=BACKLOG)
+        self._server = await loop.create_server(
+            connect, self.host, self.port, backlog=BACKLOG, start_serving=False
+        )
         self.port = self._server.sockets[0].getsockname()[1]
+
+    async def start(self) -> None:
+        """Listen, at an address that is bound first if it is not.
+
+        Raises:
+            OSError: the address is taken, or not ours.
+        """
+        if self._server is None:
+            await self.bind()
+        assert self._server is not None
+        self._tick()
+        await self._server.start_serving()
 
     def _tick(self) -> None:
         """Once a second: the date for answers, and connections that keep us waiting."""

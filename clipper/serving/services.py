@@ -1,6 +1,7 @@
 """The serving layer as one thing: wired together, started, kept in step with the store, stopped."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ SYNC_S = 0.5
 """How often the store is asked whether another daemon changed the configuration."""
 PROBE_S = 5.0
 """How often it is written to, so that a full disk is noticed; while it is away, each time."""
+FIRST_LOOK_S = 1.0
+"""How long a start may wait for the store, so that who finds us live finds us with what we know."""
 OPEN_RETRY_S = 0.2
 OPEN_RETRY_MAX_S = 5.0
 
@@ -89,10 +92,18 @@ class Services:
         self.deployer = Deployer(self.catalogue, self.fleet, self._layer)
         self._tasks = Tasks()
         self._probed = 0.0
+        self._looked = asyncio.Event()
+        """Set once the store was read, or could not be."""
 
     def start(self) -> None:
         """Open the store in the background, load what it holds, and keep in step with it."""
         self._tasks.spawn("store", supervise("store", self._keep_in_step))
+
+    async def first_look(self) -> None:
+        """Return when what the store holds is served, or cannot be for now."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_LOOK_S):
+                await self._looked.wait()
 
     async def _keep_in_step(self) -> NoReturn:
         await self._open()
@@ -142,6 +153,7 @@ class Services:
         self.status.store_state = state
         self.status.trouble = trouble
         self.metrics.degraded = state != "ok"
+        self._looked.set()
 
     def _adopt(self, config: Config) -> None:
         """Serve what the configuration says, from the next query on."""

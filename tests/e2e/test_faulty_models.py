@@ -138,7 +138,8 @@ def test_a_process_that_ends_is_replaced_and_its_end_is_told(
 def test_replicas_that_are_killed_over_and_over_come_back_each_time(
     daemon: Clipperd, clipper: ClipperConnection
 ) -> None:
-    serve(clipper, "hunted", slo_ms=500, num_replicas=2)
+    serve(clipper, "hunted", slo_ms=500)
+    clipper.set_num_replicas("hunted", 2)
     with load(daemon.query_port, "hunted", callers=4) as seen:
         for index in (0, 1, 0, 0):
             pid = daemon.replica_pid("hunted", index=index)
