@@ -87,7 +87,7 @@ class Chaos:
             os.kill(self._chance.choice(replicas), signal.SIGKILL)
 
     def deploy(self) -> None:
-        version = f"{len(self.done)}"
+        version = f"v{len(self.done)}"
         path = f"{MODELS}:Troublemaker"
         self._clipper.deploy_model("echo", version, "json", path, framework="python")
         self._versions.append(version)
