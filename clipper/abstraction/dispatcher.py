@@ -1,7 +1,9 @@
-"""The dispatcher of one replica: takes a batch when the replica is free, sends it, settles it.
+"""The dispatcher of one replica: has a batch given, sends it, settles it.
 
 At most one batch is with a replica at a time (Clockwork, OSDI '20, makes the same choice): what
-waits, waits in the queue, where it can still be withdrawn, expire, or go to another replica.
+waits, waits in the queue, where it can still be withdrawn, expire, or go to another replica. When
+outputs come, the next batch is sent first and only then is everybody told: to tell hundreds takes
+milliseconds, in which the replica would have nothing to do.
 
 When the model raises on a batch, the batch is halved until the input that it cannot take is alone;
 everyone else gets an answer. When the replica breaks off, its batch goes back to the queue once.
@@ -13,15 +15,18 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Protocol
 
-from clipper.abstraction.batching import BatchControl
-from clipper.abstraction.queue import BatchQueue, Task
+from clipper.abstraction.member import Member
+from clipper.abstraction.queue import Task
+from clipper.abstraction.scheduler import Scheduler, Taken
 from clipper.core.clock import loop_clock
 from clipper.core.errors import ClipperError, DeadlineExceeded, ModelFailed, ReplicaFailed
-from clipper.core.metrics import ModelStats
 from clipper.core.types import BatchOutputs, Input, Output, ReplicaId
 
 MAX_ATTEMPTS = 2
-RECENT_BATCHES = 16
+OVERDUE = 1.2
+"""A batch is overdue after so many times what ninety-nine in a hundred take at most."""
+SLICE = 64
+"""So many are told at a time; in between, the loop reads what has come."""
 
 
 class Replica(Protocol):
@@ -39,25 +44,19 @@ class Replica(Protocol):
 
 
 class Dispatcher:
-    """Drains a queue to one replica until the replica fails or it is told to stop."""
+    """Has a replica serve batches until it fails or is told to stop."""
 
     def __init__(
-        self,
-        replica: Replica,
-        queue: BatchQueue,
-        control: BatchControl,
-        stats: ModelStats,
-        timeout_s: float,
+        self, replica: Replica, scheduler: Scheduler, member: Member, timeout_s: float
     ) -> None:
         self.replica = replica
-        self.queue = queue
-        self.control = control
-        self.stats = stats
+        self.scheduler = scheduler
+        self.member = member
+        self.stats = scheduler.queue.stats
         self.timeout_s = timeout_s
         """A batch that takes longer has hung its replica."""
         self.now = loop_clock()
-        self._is_stopping = False
-        self._recent_s: deque[float] = deque((0.0, 0.0), RECENT_BATCHES)
+        self._loop = asyncio.get_running_loop()
 
     async def run(self) -> None:
         """Serve batches until told to stop.
@@ -65,30 +64,28 @@ class Dispatcher:
         Raises:
             ReplicaFailed: the replica broke off or hangs; its batch is back in the queue.
         """
-        self.stats.limits[self.replica.id.index] = self.control.batch_size
+        index = self.replica.id.index
+        self.stats.limits[index] = self.member.limit
+        self.scheduler.join(self.member)
         try:
-            while batch := await self.queue.take(self._limit, self._pace):
-                await self._serve(batch)
+            while taken := await self.scheduler.take(self.member):
+                await self._serve(taken)
+                self.stats.limits[index] = self.member.control.batch_size
         finally:
+            self.scheduler.leave(self.member)
             # A successor under the same index may have come and gone meanwhile.
-            self.stats.limits.pop(self.replica.id.index, None)
+            self.stats.limits.pop(index, None)
 
     def stop(self) -> None:
         """Take no further batch; `run` returns when the one in hand is answered."""
-        self._is_stopping = True
-        self.queue.nudge()
+        self.member.is_stopping = True
+        self.scheduler.nudge()
 
-    def _limit(self) -> int:
-        return 0 if self._is_stopping else self.control.batch_size
-
-    def _pace(self) -> float:
-        """How long a batch takes; the longest of late is left out, it may have been a hiccup."""
-        return sorted(self._recent_s)[-2]
-
-    async def _serve(self, batch: list[Task]) -> None:
+    async def _serve(self, taken: Taken) -> None:
         """Predict a batch; where the model raises, its halves, until the culprit is alone."""
-        self._count(batch)
-        parts = [batch]
+        self.stats.count_batch(taken.batch.size, taken.batch.ended_by)
+        hedge = self._overdue(taken)
+        parts = [taken.tasks]
         part: list[Task] = []
         try:
             while parts:
@@ -99,19 +96,21 @@ class Dispatcher:
                     self.stats.failed_batches += 1
                     parts += self._halves(part, error)
                 else:
-                    self._settle(part, answer.outputs)
+                    self._settle_soon(part, answer.outputs)
         except BaseException:
             self.stats.failed_batches += 1
             self._give_back([*part, *chain.from_iterable(parts)])
             raise
+        finally:
+            if hedge is not None:
+                hedge.cancel()
 
-    def _count(self, batch: list[Task]) -> None:
-        now, size, wait = self.now(), len(batch), self.stats.queue_wait
-        self.stats.batch_size.observe(size)
-        for task in batch:
-            task.sent_at = now
-            task.batch_size = size
-            wait.observe(now - task.queued_at)
+    def _overdue(self, taken: Taken) -> asyncio.TimerHandle | None:
+        """Copies go to another replica when the batch is later than it should be."""
+        if not self.scheduler.hedges.share or len(self.scheduler.members) < 2:
+            return None
+        at = taken.batch.sent_at + OVERDUE * self.member.p99_s(taken.batch.size)
+        return self._loop.call_at(at, self.scheduler.hedge, taken.tasks)
 
     async def _predict(self, part: list[Task]) -> BatchOutputs:
         started = self.now()
@@ -130,9 +129,7 @@ class Dispatcher:
                 f"{self.replica.id} broke off: {type(error).__name__}: {error}"
             ) from error
         latency_s = self.now() - started
-        self.control.observe(len(part), latency_s)
-        self._recent_s.append(latency_s)
-        self.stats.limits[self.replica.id.index] = self.control.batch_size
+        self.member.observe(len(part), latency_s)
         self.stats.rpc.observe(latency_s)
         self.stats.model_time.observe(answer.model_s)
         return answer
@@ -140,37 +137,65 @@ class Dispatcher:
     def _halves(self, part: list[Task], error: ModelFailed) -> list[list[Task]]:
         """What is still to be tried of a part on which the model raised; nothing if it was one."""
         if len(part) == 1:
-            part[0].settle(error)
+            self._return(part[0], error)
             return []
-        wanted = [task for task in part if self._is_wanted(task)]
+        wanted = []
+        for task in part:
+            if self._is_wanted(task):
+                wanted.append(task)
+            else:
+                self._return(task, DeadlineExceeded())
         middle = len(wanted) // 2
         return [half for half in (wanted[middle:], wanted[:middle]) if half]
 
     def _is_wanted(self, task: Task) -> bool:
-        """Whether somebody still waits and can be answered in time; settles the task if not."""
-        if task.waiters and task.deadline > self.now():
-            return True
-        task.settle(DeadlineExceeded())
-        return False
+        """Whether somebody still waits and can be answered in time."""
+        return bool(task.waiters) and task.deadline > self.now()
 
-    def _settle(self, part: list[Task], outputs: Sequence[Output]) -> None:
+    def _return(self, task: Task, error: ClipperError) -> None:
+        """This replica will not answer it."""
+        self._let_go(task)
+        task.fail(error)
+
+    def _let_go(self, task: Task) -> None:
+        task.sent -= 1
+        assert task.batch is not None
+        self.stats.queue_wait.observe(task.batch.sent_at - task.queued_at)
+
+    def _settle_soon(self, part: list[Task], outputs: Sequence[Output]) -> None:
         self.stats.batches += 1
         self.stats.predictions += len(part)
-        for task, output in zip(part, outputs, strict=True):
-            if not task.waiters:
-                self.stats.late += 1
-            task.settle(output)
+        self._loop.call_soon(self._settle, deque(zip(part, outputs, strict=True)))
+
+    def _settle(self, answered: deque[tuple[Task, Output]]) -> None:
+        """Tell a slice of those who wait; the others are told soon, also where that fails."""
+        stats = self.stats
+        try:
+            for _ in range(min(SLICE, len(answered))):
+                task, output = answered.popleft()
+                self._let_go(task)
+                if task.is_settled:
+                    continue
+                if not task.waiters:
+                    stats.late += 1
+                task.settle(output)
+        finally:
+            if answered:
+                self._loop.call_soon(self._settle, answered)
 
     def _give_back(self, batch: list[Task]) -> None:
         """Queue again what has no answer yet, unless it was tried too often or is too late."""
         again = []
         for task in batch:
-            if task.is_settled:
-                continue
             task.attempts += 1
             if task.attempts >= MAX_ATTEMPTS:
-                task.settle(ReplicaFailed(f"{self.replica.id} broke off while it predicted this."))
-            elif self._is_wanted(task):
-                again.append(task)
+                reason = f"{self.replica.id} broke off while it predicted this."
+                self._return(task, ReplicaFailed(reason))
+            elif not self._is_wanted(task):
+                self._return(task, DeadlineExceeded())
+            else:
+                task.sent -= 1
+                if task.is_last_hope:
+                    again.append(task)
         self.stats.retried += len(again)
-        self.queue.put_back(again)
+        self.scheduler.put_back(again)

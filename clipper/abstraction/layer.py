@@ -6,14 +6,17 @@ if an identical one is being computed already, to that computation; else into th
 
 from dataclasses import dataclass
 
-from clipper.abstraction.batching import BUDGET, Aimd, BatchControl, FixedSize
+from clipper.abstraction.batching import BUDGET, make_control
 from clipper.abstraction.cache import ModelCache, PredictionCache
 from clipper.abstraction.dispatcher import Dispatcher, Replica
+from clipper.abstraction.latency import LatencyEstimate, Profile
+from clipper.abstraction.member import Member
 from clipper.abstraction.queue import BatchQueue, Task, Waiter
+from clipper.abstraction.scheduler import Scheduler
 from clipper.core.clock import loop_clock
 from clipper.core.errors import ReplicaUnavailable
 from clipper.core.metrics import Metrics, ModelStats
-from clipper.core.types import DEFAULT_BATCH_SIZE, Input, Model, ModelId, Output
+from clipper.core.types import Input, Model, ModelId, Output
 
 DEFAULT_SLO_S = 0.1
 """The objective of a model that no application is linked to yet."""
@@ -34,7 +37,6 @@ class ServedModel:
     """A model version: its cache, its queue, what is in flight, and the replicas that drain it."""
 
     def __init__(self, model: Model, cache: ModelCache, limits: Limits, stats: ModelStats) -> None:
-        self.model = model
         self.id: ModelId = model.id
         self.stats = stats
         self.live = 0
@@ -43,9 +45,12 @@ class ServedModel:
         self._cache = cache
         self._limits = limits
         self._queue = BatchQueue(limits.queue, limits.queue_bytes, self._now, stats)
+        self.scheduler = Scheduler(self._queue)
         self._in_flight: dict[Input, Task] = {}
         self._objective_s = DEFAULT_SLO_S * BUDGET
-        self._controls: list[BatchControl] = []
+        self.profile: Profile | None = None
+        """What an earlier life knew of the model's latency."""
+        self.adopt(model)
 
     def __repr__(self) -> str:
         return (
@@ -53,11 +58,13 @@ class ServedModel:
             f"in_flight={len(self._in_flight)}>"
         )
 
-    def predict(self, input: Input, deadline: float, waiter: Waiter) -> Output | Task:
+    def predict(
+        self, input: Input, deadline: float, waiter: Waiter, group: object = None
+    ) -> Output | Task:
         """The output if it is known, else the task that `waiter` now waits for.
 
         Raises:
-            QueueFull: there is no room to wait.
+            QueueFull, Shed: there is no room to wait, or the wait would be too long.
             ReplicaUnavailable: no replica is there, and the output is not known.
         """
         output = self._cache.fetch(input)
@@ -68,13 +75,13 @@ class ServedModel:
         if task is not None:
             self.stats.joined += 1
             if deadline > task.deadline:
-                task.deadline = deadline
+                self._queue.postpone(task, deadline)
         else:
             if not self.live:
                 raise ReplicaUnavailable(f"No replica of {self.id} is ready.")
             self.stats.cache_misses += 1
-            task = Task(input, deadline, self._on_settled, [])
-            self._queue.put(task)
+            task = Task(input, deadline, self._on_settled, [], group)
+            self.scheduler.submit(task)
             self._in_flight[input] = task
         task.waiters.append(waiter)
         return task
@@ -84,24 +91,41 @@ class ServedModel:
         if waiter in task.waiters:
             task.waiters.remove(waiter)
             if not task.waiters and task.is_queued:
-                del self._in_flight[task.input]
                 self._queue.withdraw(task)
+                if not task.sent:
+                    del self._in_flight[task.input]
 
     def _on_settled(self, task: Task, output: Output | None) -> None:
         del self._in_flight[task.input]
+        if task.is_queued:
+            self._queue.withdraw(task)
         if output is not None:
             self._cache.store(task.input, output)
+
+    def adopt(self, model: Model) -> None:
+        """Take over a record of the same version."""
+        self.model = model
+        self.scheduler.wait_s = model.batch_wait_ms / 1e3
+        self.scheduler.hedges.share = model.hedging
 
     def set_slo(self, slo_s: float | None) -> None:
         """Batches are sized for the strictest of the linked applications."""
         self._objective_s = (DEFAULT_SLO_S if slo_s is None else slo_s) * BUDGET
-        for control in self._controls:
-            control.objective_s = self._objective_s
+        for member in self.scheduler.members:
+            member.control.objective_s = self._objective_s
 
     def dispatcher(self, replica: Replica) -> Dispatcher:
         """A dispatcher that drains this model's queue to a replica, with a control of its own."""
-        timeout_s = self._limits.batch_timeout_s
-        return Dispatcher(replica, self._queue, self._control(), self.stats, timeout_s)
+        estimate = LatencyEstimate(self.known_profile())
+        member = Member(make_control(self.model, self._objective_s, estimate), estimate)
+        return Dispatcher(replica, self.scheduler, member, self._limits.batch_timeout_s)
+
+    def known_profile(self) -> Profile | None:
+        """The latency of a replica that is there, or was; else what an earlier life knew."""
+        known = [one.estimate for one in self.scheduler.members if one.estimate.samples]
+        if known:
+            self.profile = max(known, key=lambda one: one.samples).profile
+        return self.profile
 
     async def serve(self, dispatcher: Dispatcher) -> None:
         """Run a dispatcher; while it runs, its replica counts as live.
@@ -110,17 +134,12 @@ class ServedModel:
             ReplicaFailed: the replica broke off or hangs.
         """
         self.live += 1
-        self._controls.append(dispatcher.control)
         try:
             await dispatcher.run()
         finally:
             self.live -= 1
-            self._controls.remove(dispatcher.control)
-
-    def _control(self) -> BatchControl:
-        if self.model.batch_size != DEFAULT_BATCH_SIZE:
-            return FixedSize(self.model.batch_size)
-        return Aimd(self._objective_s)
+            if dispatcher.member.estimate.samples:
+                self.profile = dispatcher.member.estimate.profile
 
     def close(self) -> None:
         """The version was deleted: nobody waits for it any longer."""
@@ -144,7 +163,7 @@ class ModelAbstractionLayer:
             cache = self._caches[model.id] = self._cache.partition()
             stats = self._metrics.model(model.id)
             served = self.models[model.id] = ServedModel(model, cache, self._limits, stats)
-        served.model = model
+        served.adopt(model)
         return served
 
     def remove(self, model: ModelId) -> None:

@@ -1,51 +1,71 @@
 """A model version's queue: pending predictions, earliest deadline first, bounded.
 
-All replicas of the version drain the same queue, so a slow one simply takes less. Withdrawal is
-lazy: a task that nobody waits for any more stays in the heap, without its input, until it comes to
-the front. Tasks whose deadline has passed are settled there, and never reach a replica.
+All replicas of the version drain the same queue. It is a sorted list: queries of one application
+come in the order of their deadlines, so that nearly every one goes to the end, and a batch is a
+slice off the front.
 
 Under overload the earliest deadlines are those that can no longer be kept: a replica that served
-them first would work without pause and answer hardly anybody in time. So tasks with less time left
-than a batch takes stand back until there are no others (Clockwork, OSDI '20, cancels such requests;
-here their outputs are still good for the cache).
+them first would work without pause and answer hardly anybody in time. `late` counts them, for the
+scheduler to drop, by prediction (the sliding window of Nexus, SOSP '19, "Adaptive Batching"): as
+long as the head would be late in the batch that the replica is about to run, the head goes. It is
+judged by the batch that is *wanted*: to shrink the batch until the head fits would make small
+batches, these a low throughput, and that older heads still.
 """
 
-import asyncio
-from collections import deque
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from heapq import heapify, heappop, heappush
+from typing import Literal
 
 import msgspec
 
-from clipper.core.errors import ClipperError, DeadlineExceeded, QueueFull
+from clipper.core.errors import ClipperError, DeadlineExceeded, QueueFull, Shed
 from clipper.core.metrics import ModelStats
 from clipper.core.types import Input, Output
 
 Waiter = Callable[["Output | ClipperError"], None]
 """Told once what became of a task: its output, or why there is none."""
 Entry = tuple[float, int, "Task"]
-"""When to take a task, its number, and the task."""
+"""When the task is due, its number, and the task."""
+Ending = Literal["limit", "queue_empty", "wait_expired", "bytes", "retry", "probe"]
+"""Why a batch has no more queries than it has."""
 
 MAX_BATCH_BYTES = 64 * 1024 * 1024
 NOTHING = Input(b"")
 
 
+class Batch(msgspec.Struct, eq=False, gc=False):
+    """What is remembered of a batch with each of its tasks."""
+
+    size: int
+    limit: int
+    ended_by: Ending
+    sent_at: float = 0.0
+
+
 class Task(msgspec.Struct, eq=False):
     """One input to be predicted, and everyone who waits for its output.
 
-    Settled exactly once; who withdraws before that is never told.
+    Settled exactly once; who withdraws before that is never told. It may be in the queue and with
+    several replicas at the same time: the first output settles it, a failure only if it is the last
+    hope.
     """
 
     input: Input
     deadline: float
     on_settled: Callable[["Task", Output | None], None]
     waiters: list[Waiter]
+    group: object = None
+    """Tasks of one request have the same, and go in one batch where they fit; None: it is alone."""
     attempts: int = 0
     """How often it was sent to a replica that broke off."""
+    sent: int = 0
+    """How many replicas have it."""
     queued_at: float = 0.0
-    sent_at: float = 0.0
-    batch_size: int = 0
-    """Of the batch in which it was sent."""
+    due: float = 0.0
+    number: int = 0
+    """With `due`, its place in the queue."""
+    batch: Batch | None = None
+    """The last one in which it was sent."""
     is_queued: bool = False
     is_settled: bool = False
 
@@ -57,6 +77,16 @@ class Task(msgspec.Struct, eq=False):
         self.on_settled(self, outcome if isinstance(outcome, Output) else None)
         for waiter in waiters:
             waiter(outcome)
+
+    def fail(self, error: ClipperError) -> None:
+        """Settle it with an error, unless there is hope elsewhere."""
+        if self.is_last_hope:
+            self.settle(error)
+
+    @property
+    def is_last_hope(self) -> bool:
+        """Whether nothing else will settle it: it waits nowhere, and no replica has it."""
+        return not (self.is_settled or self.is_queued or self.sent)
 
 
 class BatchQueue:
@@ -70,161 +100,149 @@ class BatchQueue:
         self.bytes = 0
         self.stats = stats
         self._now = now
-        self._heap: list[Entry] = []
-        self._tight: list[Entry] = []
-        """A heap like the other, of the tasks that stand back."""
-        self._needed_s = 0.0
+        self._line: list[Entry] = []
         self._sequence = 0
-        self._size = 0
-        self._takers: deque[asyncio.Future[None]] = deque()
 
     def __len__(self) -> int:
-        return self._size
+        return len(self._line)
+
+    @property
+    def head(self) -> Task | None:
+        """The task with the earliest deadline."""
+        return self._line[0][2] if self._line else None
+
+    def ahead(self, deadline: float) -> int:
+        """How many tasks would be served before one with this deadline."""
+        line = self._line
+        if not line or deadline >= line[-1][0]:
+            return len(line)
+        return bisect_left(line, (deadline,))
 
     def put(self, task: Task) -> None:
-        """Queue a task and wake the replica that has been idle longest.
+        """Queue a task.
 
         Raises:
             QueueFull: at capacity; the task was not taken.
         """
-        if self._size >= self.limit or self.bytes + len(task.input.data) > self.limit_bytes:
+        if len(self._line) >= self.limit or self.bytes + len(task.input.data) > self.limit_bytes:
             raise QueueFull(
-                f"The queue is full: {self._size} queries, {self.bytes} bytes wait already.",
+                f"The queue is full: {len(self._line)} queries, {self.bytes} bytes wait already.",
                 hint="Retry later, or add replicas.",
             )
         self._push(task)
 
     def put_back(self, tasks: Sequence[Task]) -> None:
-        """Queue tasks again whose replica broke off; they were admitted, so no limit applies."""
+        """Queue tasks again that are with a replica; they were admitted, so no limit applies."""
         for task in tasks:
             self._push(task)
 
     def _push(self, task: Task) -> None:
+        line = self._line
         task.queued_at = self._now()
         task.is_queued = True
-        self._sequence += 1
-        heappush(self._heap, (task.deadline, self._sequence, task))
-        self._size += 1
-        self.stats.queue_depth = self._size
+        task.due = due = task.deadline
+        self._sequence = task.number = number = self._sequence + 1
+        if not line or due >= line[-1][0]:
+            line.append((due, number, task))
+        else:
+            line.insert(bisect_left(line, (due, number)), (due, number, task))
+        self.stats.queue_depth = len(line)
         self.bytes += len(task.input.data)
-        if self._takers:
-            self._wake()
-
-    def _wake(self) -> None:
-        while self._takers:
-            taker = self._takers.popleft()
-            if not taker.done():
-                taker.set_result(None)
-                return
 
     def withdraw(self, task: Task) -> None:
-        """Nobody waits for this task any more; a replica will not see it."""
-        self._leave(task)
-        task.input = NOTHING
-        if self._size * 2 + 64 < len(self._heap) + len(self._tight):
-            for heap in (self._heap, self._tight):
-                heap[:] = sorted(entry for entry in heap if entry[2].is_queued)
+        """A replica will not see this task any more."""
+        del self._line[bisect_left(self._line, (task.due, task.number))]
+        self._left([task])
 
-    def _leave(self, task: Task) -> None:
-        task.is_queued = False
-        self._size -= 1
-        self.stats.queue_depth = self._size
-        self.bytes -= len(task.input.data)
+    def postpone(self, task: Task, deadline: float) -> None:
+        """Somebody joined who has more time."""
+        task.deadline = deadline
+        if task.is_queued:
+            queued_at = task.queued_at
+            self.withdraw(task)
+            self._push(task)
+            task.queued_at = queued_at
 
-    def pop(self, limit: int, needed_s: float = 0.0) -> list[Task]:
-        """Up to `limit` tasks by deadline; expired ones are settled on the way.
+    def _left(self, tasks: Sequence[Task]) -> None:
+        for task in tasks:
+            task.is_queued = False
+            self.bytes -= len(task.input.data)
+        self.stats.queue_depth = len(self._line)
 
-        Tasks with no more than `needed_s` left are only taken where there are no others.
+    def late(self, limit: int, needed_s: Callable[[int], float]) -> int:
+        """How many, from the front, would be late in the next batch.
+
+        `needed_s` says how long a batch of a size takes until its outputs are there.
         """
-        now = self._now()
-        if needed_s < self._needed_s:
-            self._come_forward(now + needed_s)
-        self._needed_s = needed_s
-        self._stand_back(now, now + needed_s)
-        return self._collect(self._heap, limit) or self._collect(self._tight, limit)
+        line, now = self._line, self._now()
+        count, waiting = 0, len(line)
+        while count < waiting and line[count][0] < now + needed_s(min(limit, waiting - count)):
+            count += 1
+        return count
 
-    def _come_forward(self, before: float) -> None:
-        """Batches have become faster: what is due later than that can be met after all."""
-        for entry in self._tight:
-            if entry[0] > before:
-                heappush(self._heap, entry)
-        self._tight = [entry for entry in self._tight if entry[0] <= before]
-        heapify(self._tight)
+    def drop(self, count: int) -> list[Task]:
+        """Take the first so many out, for `settle_dropped` to settle."""
+        tasks = [entry[2] for entry in self._line[:count]]
+        del self._line[:count]
+        self._left(tasks)
+        return tasks
 
-    def _stand_back(self, now: float, before: float) -> None:
-        """Put aside what is due before then, and settle what is due now."""
-        heap, tight = self._heap, self._tight
-        while heap and heap[0][0] <= before:
-            due, number, task = heappop(heap)
-            if task.is_queued and task.deadline > before:  # somebody joined who has more time
-                heappush(heap, (task.deadline, number, task))
-            elif task.is_queued:
-                heappush(tight, (due, number, task))
-        while tight and tight[0][0] <= now:
-            due, number, task = heappop(tight)
-            if task.is_queued and task.deadline > now:
-                heappush(heap if task.deadline > before else tight, (task.deadline, number, task))
-            elif task.is_queued:
-                self._leave(task)
+    def settle_dropped(self, tasks: Sequence[Task]) -> None:
+        """Tell everyone who waits for them why they were dropped."""
+        now, shed, expired = self._now(), Shed(), DeadlineExceeded()
+        for task in tasks:
+            if not task.is_last_hope:
+                continue
+            if task.deadline <= now:
                 self.stats.expired += 1
-                task.settle(DeadlineExceeded())
+                task.settle(expired)
+            else:
+                self.stats.shed += 1
+                task.settle(shed)
 
-    def _collect(self, heap: list[Entry], limit: int) -> list[Task]:
-        """A batch from one heap.
+    def pop(self, limit: int, skipping: int = 0) -> tuple[list[Task], Ending]:
+        """Up to `limit` tasks by deadline, and why there are no more; none where none wait.
 
         A task that was tried before goes alone: its input may be what ended the replica.
         """
-        batch: list[Task] = []
-        size_bytes = 0
-        while heap and len(batch) < limit:
-            task = heap[0][2]
-            if not task.is_queued:
-                heappop(heap)
-                continue
-            size_bytes += len(task.input.data)
-            if batch and (task.attempts or size_bytes > MAX_BATCH_BYTES):
-                break
-            heappop(heap)
-            self._leave(task)
-            batch.append(task)
+        line = self._line
+        stop, ending = self._cut(skipping, limit)
+        tasks = [entry[2] for entry in line[skipping:stop]]
+        del line[skipping:stop]
+        self._left(tasks)
+        return tasks, ending
+
+    def _cut(self, start: int, limit: int) -> tuple[int, Ending]:
+        """Where the batch ends that begins there, and why."""
+        size_bytes, line = 0, self._line
+        for index in range(start, min(start + limit, len(line))):
+            task = line[index][2]
             if task.attempts:
-                break
-        return batch
+                return max(index, start + 1), "retry"
+            size_bytes += len(task.input.data)
+            if size_bytes > MAX_BATCH_BYTES and index > start:
+                return index, "bytes"
+        if len(line) < start + limit:
+            return len(line), "queue_empty"
+        return self._before_group(start + limit, start), "limit"
 
-    async def take(
-        self, limit: Callable[[], int], needed_s: Callable[[], float] = float
-    ) -> list[Task]:
-        """The next batch, at least one task, waiting for it; empty once the limit is 0."""
-        while True:
-            size = limit()
-            batch = self.pop(size, needed_s())
-            if not size:
-                return batch
-            if batch:
-                if self._size:
-                    self._wake()
-                return batch
-            taker = asyncio.get_running_loop().create_future()
-            self._takers.append(taker)
-            try:
-                await taker
-            except asyncio.CancelledError:
-                # Woken and cancelled at once: somebody else must take what we were woken for.
-                if taker.done() and not taker.cancelled():
-                    self._wake()
-                raise
-
-    def nudge(self) -> None:
-        """Have everyone who waits in `take` look at their limit again."""
-        for taker in self._takers:
-            if not taker.done():
-                taker.set_result(None)
-        self._takers.clear()
+    def _before_group(self, stop: int, start: int) -> int:
+        """Where a full batch ends if no request that would fit into one is torn apart."""
+        line, limit = self._line, stop - start
+        group = line[stop - 1][2].group
+        if group is None or stop == len(line) or line[stop][2].group is not group:
+            return stop
+        first = last = stop
+        while first > start and line[first - 1][2].group is group:
+            first -= 1
+        while last < len(line) and last - first <= limit and line[last][2].group is group:
+            last += 1
+        return first if first > start and last - first <= limit else stop
 
     def fail_all(self, error: ClipperError) -> None:
         """Settle everything that waits: the model is gone."""
-        while self._heap or self._tight:
-            task = heappop(self._heap or self._tight)[2]
-            if task.is_queued:
-                self._leave(task)
-                task.settle(error)
+        tasks = [entry[2] for entry in self._line]
+        self._line.clear()
+        self._left(tasks)
+        for task in tasks:
+            task.fail(error)

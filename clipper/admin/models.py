@@ -41,11 +41,14 @@ class ModelCalls:
         image: str = "",
         timeout_s: float = 120.0,
         batching: Mapping[str, Any] | None = None,
+        hedging: float = 0.0,
     ) -> dict[str, Any]:
         """Start replicas of a saved model and make it the current version once one is ready.
 
         `path` is the saved model, or `file.py:ClassName` with framework `python`. A `batch_size`
-        of -1 lets Clipper find the batch size.
+        of -1 lets Clipper find the batch size; `batching` says how: controller (`aimd`,
+        `quantile`, `fixed`), `size`, `wait_ms`. `hedging` is the share of queries that may be
+        sent to a second replica when the first is overdue.
 
         Raises:
             InvalidCall: there is nothing at `path`.
@@ -64,6 +67,8 @@ class ModelCalls:
         body |= {"deployment": deployment, "timeout_s": timeout_s}
         if batching is not None:
             body["batching"] = batching
+        if hedging:
+            body["hedging"] = hedging
         asked = request("POST", *MODELS, body=body)
         try:
             model: dict[str, Any] = self.admin.call(asked, timeout_s=timeout_s + DEPLOY_MARGIN_S)

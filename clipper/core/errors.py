@@ -75,6 +75,12 @@ class QueueFull(Overloaded):
     code = "queue_full"
 
 
+class Shed(Overloaded):
+    """The answer would have come too late, so the model was not asked."""
+
+    code = "shed"
+
+
 class DeadlineExceeded(ClipperError):
     """The deadline passed before an answer was there."""
 

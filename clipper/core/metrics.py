@@ -24,6 +24,7 @@ LATENCY_BOUNDS_S = (
     *(0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03),
     *(0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0),
 )
+BATCH_ENDINGS = ("limit", "queue_empty", "wait_expired", "bytes", "retry", "probe")
 BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
 
@@ -138,6 +139,8 @@ class ModelStats:
     joined: int = 0
     """Queries that shared the computation of an identical one already in flight."""
     expired: int = 0
+    shed: int = 0
+    hedged: int = 0
     late: int = 0
     retried: int = 0
     restarts: int = 0
@@ -145,12 +148,19 @@ class ModelStats:
     rates: Rates = field(default_factory=Rates)
     queue_wait: Histogram = field(default_factory=Histogram)
     batch_size: Histogram = field(default_factory=lambda: Histogram(BATCH_BOUNDS))
+    endings: dict[str, int] = field(default_factory=lambda: dict.fromkeys(BATCH_ENDINGS, 0))
+    """Batches by why they had no more queries than they had."""
     rpc: Histogram = field(default_factory=Histogram)
     model_time: Histogram = field(default_factory=Histogram)
     limits: dict[int, float] = field(default_factory=dict)
     """Batch size limit of each live replica, by its index."""
     states: dict[int, str] = field(default_factory=dict)
     """State of each replica, by its index."""
+
+    def count_batch(self, size: int, ended_by: str) -> None:
+        """A batch was sent."""
+        self.batch_size.observe(size)
+        self.endings[ended_by] += 1
 
 
 @dataclass(slots=True)
@@ -182,6 +192,8 @@ MODEL_COUNTERS = {
     "cache_misses": "Queries that had to be computed",
     "joined": "Queries that joined an identical one in flight",
     "expired": "Queued queries dropped because their deadline had passed",
+    "shed": "Queries refused or dropped because they would have been answered too late",
+    "hedged": "Queries that were sent to a second replica because the first was overdue",
     "late": "Outputs that came after everyone who wanted them had left",
     "retried": "Queries sent again after their replica broke off",
     "restarts": "Replicas started again after they had failed",
@@ -273,7 +285,20 @@ def _model_families(models: dict[ModelId, ModelStats]) -> Iterator[Metric]:
             observed: Histogram = getattr(stats, histogram)
             timings.add_metric(model, observed.cumulative(), observed.total)
         yield timings
+    yield _model_endings(models)
     yield from _model_gauges(models)
+
+
+def _model_endings(models: dict[ModelId, ModelStats]) -> Metric:
+    endings = CounterMetricFamily(
+        "clipper_model_batches_sent",
+        "Batches sent, by why they were not larger",
+        labels=("model", "version", "ended_by"),
+    )
+    for model, stats in models.items():
+        for ending, count in stats.endings.items():
+            endings.add_metric((*model, ending), count)
+    return endings
 
 
 def _model_gauges(models: dict[ModelId, ModelStats]) -> Iterator[Metric]:

@@ -124,7 +124,13 @@ class Model:
     container_name: str = NO_CONTAINER
     model_data_path: str = ""
     batch_size: int = DEFAULT_BATCH_SIZE
-    """A fixed batch size, or DEFAULT_BATCH_SIZE to adapt it."""
+    """A fixed batch size, or DEFAULT_BATCH_SIZE to let the controller find it."""
+    controller: str = "aimd"
+    """Finds the batch size limit: `aimd` or `quantile`."""
+    batch_wait_ms: float = 0.0
+    """How long a query may be kept waiting for a fuller batch."""
+    hedging: float = 0.0
+    """Of the queries, the share that may be sent to a second replica as well."""
     deployment: Deployment | None = None
     registered: int = 0
     """Order of registration; the newest has the largest."""

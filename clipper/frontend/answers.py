@@ -4,7 +4,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from clipper.core.types import Application, Model, ModelId
+from clipper.abstraction.latency import LatencyEstimate
+from clipper.core.types import DEFAULT_BATCH_SIZE, Application, Model, ModelId
 from clipper.serving.deployment import Progress
 from clipper.serving.replicas import ReplicaStatus
 
@@ -58,6 +59,24 @@ class ReplicaCounts(BaseModel):
     ready: int
 
 
+class BatchingAnswer(BaseModel):
+    """How batch sizes are found."""
+
+    controller: str = Field(description="aimd, quantile or fixed")
+    size: int | None
+    wait_ms: float
+
+    @classmethod
+    def of(cls, model: Model) -> Self:
+        """The model version's batching as clients see and write it."""
+        is_fixed = model.batch_size != DEFAULT_BATCH_SIZE
+        return cls(
+            controller="fixed" if is_fixed else model.controller,
+            size=model.batch_size if is_fixed else None,
+            wait_ms=model.batch_wait_ms,
+        )
+
+
 class ModelAnswer(BaseModel):
     """A model version."""
 
@@ -67,7 +86,9 @@ class ModelAnswer(BaseModel):
     labels: list[str]
     container_name: str
     model_data_path: str
-    batch_size: int
+    batch_size: int = Field(description="a fixed one, or -1")
+    batching: BatchingAnswer
+    hedging: float
     is_current: bool
     deployment: DeploymentAnswer | None
     replicas: ReplicaCounts
@@ -85,9 +106,28 @@ class ModelAnswer(BaseModel):
             container_name=model.container_name,
             model_data_path=model.model_data_path,
             batch_size=model.batch_size,
+            batching=BatchingAnswer.of(model),
+            hedging=model.hedging,
             is_current=is_current,
             deployment=DeploymentAnswer.model_validate(deployment) if deployment else None,
             replicas=ReplicaCounts(wanted=wanted, ready=ready),
+        )
+
+
+class Latency(BaseModel):
+    """How long a batch of n queries takes: `fixed_ms + per_query_ms * n`, as measured of late."""
+
+    fixed_ms: float
+    per_query_ms: float
+    p99_factor: float = Field(description="one batch in a hundred takes more than so many times it")
+
+    @classmethod
+    def of(cls, estimate: LatencyEstimate) -> Self:
+        """The estimate as clients see it."""
+        return cls(
+            fixed_ms=round(estimate.fixed_s * 1e3, 4),
+            per_query_ms=round(estimate.per_item_s * 1e3, 5),
+            p99_factor=round(estimate.p99, 2),
         )
 
 
@@ -99,24 +139,39 @@ class ReplicaState(BaseModel):
     identity: str = Field(examples=["pid 4711"])
     restarts: int
     last_exit: str
-    batch_size_limit: int
+    batch_size_limit: int = Field(description="queries in a batch at the most; 0: takes none now")
+    limit_reason: str = Field(description="why the limit is what it is")
+    latency: Latency | None
+    batches: int = Field(description="answered in this life, likewise queries")
+    queries: int
 
     @classmethod
     def of(cls, status: ReplicaStatus) -> Self:
         """The replica as clients see it."""
+        member = status.member
+        known = member is not None and member.estimate.samples > 0
         return cls(
             index=status.replica.index,
             state=status.state,
             identity=status.identity,
             restarts=status.restarts,
             last_exit=status.last_exit,
-            batch_size_limit=status.batch_size_limit,
+            batch_size_limit=member.limit if member else 0,
+            limit_reason=member.control.explain() if member else "",
+            latency=Latency.of(member.estimate) if member and known else None,
+            batches=member.batches if member else 0,
+            queries=member.queries if member else 0,
         )
 
 
 class ModelDetails(ModelAnswer):
     """A model version with each of its replicas."""
 
+    batches_ended_by: dict[str, int] = Field(
+        {},
+        description="batches sent, by why they were not larger: the limit was reached, the queue "
+        "was empty, the wait for a fuller one was over, ...",
+    )
     replica_states: list[ReplicaState] = []
 
 

@@ -219,4 +219,5 @@ def _summary(services: Services, model: Model) -> ModelAnswer:
 def _details(services: Services, model: ModelId) -> ModelDetails:
     summary = _summary(services, services.catalogue.model(model))
     states = [ReplicaState.of(status) for status in services.fleet.status(model)]
-    return ModelDetails(**dict(summary), replica_states=states)
+    endings = services.metrics.model(model).endings
+    return ModelDetails(**dict(summary), batches_ended_by=endings, replica_states=states)

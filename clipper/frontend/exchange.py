@@ -48,20 +48,20 @@ class Exchange(msgspec.Struct, eq=False):
             return
         slo_s = route.slo_s if request.slo_s is None else min(request.slo_s, route.slo_s)
         deadline, context = arrived + slo_s, request.context or ""
+        version, group = request.version, self if len(request.inputs) > 1 else None
         queries = self.queries = tuple(
             [
-                Query(route, input, arrived, deadline, self._arrive, request.version, context)
+                Query(route, input, arrived, deadline, self._arrive, version, context, group)
                 for input in request.inputs
             ]
         )
         self.unanswered = len(queries)
         if not queries:
             self.respond(200, b'{"batch_predictions":[]}')
-        try:
-            for query in queries:
-                predictor.submit(query)
-        except Overloaded as error:
-            self._overloaded(error)
+        for query in queries:
+            predictor.submit(query)
+            if not self.unanswered:  # one was rejected, and so is the whole request
+                break
 
     def _arrive(self, query: Query) -> None:
         if not self.unanswered:  # the request was refused meanwhile

@@ -12,14 +12,23 @@ from clipper.core.types import DEFAULT_BATCH_SIZE
 from clipper.frontend.body import INT32, shown
 from clipper.selection.losses import LOSSES
 from clipper.selection.policies import POLICIES
-from clipper.serving.checks import ON_OVERLOAD
+from clipper.serving.checks import MAX_HEDGING, MAX_WAIT_MS, ON_OVERLOAD
 
-CONTROLLERS = ("aimd", "fixed")
+CONTROLLERS = ("aimd", "quantile", "fixed")
 BATCHING = ("controller", "size", "wait_ms")
 APPLICATION_KEYS_TO_COME = ("confidence_threshold",)
 MODEL_KEYS_TO_COME = ("approximate_cache",)
 SEPARATORS = (",", ":")
 BAD_BATCH_SIZE = "The batch size must be positive or DEFAULT_BATCH_SIZE, which is -1"
+
+
+class Batching(NamedTuple):
+    """How the batch sizes of a model version are found."""
+
+    size: int = DEFAULT_BATCH_SIZE
+    """A fixed one, or DEFAULT_BATCH_SIZE."""
+    controller: str = "aimd"
+    wait_ms: float = 0.0
 
 
 class Policy(NamedTuple):
@@ -72,37 +81,60 @@ def on_overload_of(value: Any) -> str:
     return "default" if value is None else _choice("on_overload", value, ON_OVERLOAD)
 
 
-def batch_size_of(batch_size: int, batching: Any) -> int:
-    """The fixed batch size, or DEFAULT_BATCH_SIZE, that `batch_size` and `batching` agree on.
+def batching_of(batch_size: int, batching: Any) -> Batching:
+    """What `batch_size` and `batching`, which may be None, ask for together.
 
     Raises:
-        InvalidInput: they contradict each other, or ask for what this release has not.
+        InvalidInput: they contradict each other, or a value is out of range.
     """
     if batch_size not in INT32 or (batch_size <= 0 and batch_size != DEFAULT_BATCH_SIZE):
         raise InvalidInput(BAD_BATCH_SIZE)
     if batching is None:
-        return batch_size
-    asked = _batching_size(batching)
-    if batch_size not in (DEFAULT_BATCH_SIZE, asked):
+        return Batching(batch_size)
+    asked = _batching(batching)
+    if batch_size not in (DEFAULT_BATCH_SIZE, asked.size):
         raise InvalidInput(f"batch_size {batch_size} contradicts batching; give one of the two")
     return asked
 
 
-def _batching_size(batching: Any) -> int:
+def _batching(batching: Any) -> Batching:
     if not isinstance(batching, dict):
         raise InvalidInput(f"batching must be an object, not {shown(batching)}")
     for key in batching:
         _choice("batching key", key, BATCHING)
     controller = _choice("batching.controller", batching.get("controller", "aimd"), CONTROLLERS)
-    wait_ms = batching.get("wait_ms", 0)
-    if isinstance(wait_ms, bool) or wait_ms != 0:
-        raise InvalidInput(f"batching.wait_ms {shown(wait_ms)} is not available; leave it at 0")
-    size = batching.get("size")
+    size, wait_ms = batching.get("size"), batching.get("wait_ms", 0)
+    if not is_number(wait_ms) or not 0 <= wait_ms <= MAX_WAIT_MS:
+        raise InvalidInput(
+            f"batching.wait_ms must be a number from 0 to {MAX_WAIT_MS}, not {shown(wait_ms)}"
+        )
     if controller == "fixed":
-        return _fixed_size(size)
+        return Batching(_fixed_size(size), wait_ms=float(wait_ms))
     if size is not None:
-        raise InvalidInput("batching.size belongs to the fixed controller; aimd finds its own")
-    return DEFAULT_BATCH_SIZE
+        raise InvalidInput(
+            f"batching.size belongs to the fixed controller; {controller} finds its own"
+        )
+    return Batching(DEFAULT_BATCH_SIZE, controller, float(wait_ms))
+
+
+def hedging_of(value: Any) -> float:
+    """Read `hedging`: the share of queries that may be sent twice; None is 0.
+
+    Raises:
+        InvalidInput: no number in range.
+    """
+    if value is None:
+        return 0.0
+    if not is_number(value) or not 0 <= value <= MAX_HEDGING:
+        raise InvalidInput(
+            f"hedging must be a share of the queries, from 0 to {MAX_HEDGING}, not {shown(value)}"
+        )
+    return float(value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a JSON value is a number; true is an int to isinstance."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _fixed_size(size: Any) -> int:

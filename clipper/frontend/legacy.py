@@ -72,13 +72,24 @@ def _model(fields: Fields) -> Model:
     input_type = InputType.parse(fields.text("input_type"))
     container_name = fields.text("container_name")
     model_data_path = fields.text("model_data_path")
-    batch_size = keys.batch_size_of(fields.int32("batch_size"), fields.optional("batching"))
+    batching = keys.batching_of(fields.int32("batch_size"), fields.optional("batching"))
+    hedging = keys.hedging_of(fields.optional("hedging"))
     keys.check_no_separators("model name", model.name)
     keys.check_no_separators("model version", model.version)
     for label in labels:
         keys.check_no_separators("label", label)
     keys.refuse_keys_to_come(fields.keys(), keys.MODEL_KEYS_TO_COME)
-    return Model(model, input_type, tuple(labels), container_name, model_data_path, batch_size)
+    return Model(
+        model,
+        input_type,
+        tuple(labels),
+        container_name,
+        model_data_path,
+        batch_size=batching.size,
+        controller=batching.controller,
+        batch_wait_ms=batching.wait_ms,
+        hedging=hedging,
+    )
 
 
 async def set_model_version(services: Services, fields: Fields) -> str:

@@ -14,7 +14,7 @@ from clipper.core.types import (
     ModelId,
 )
 from clipper.frontend import keys
-from clipper.serving.checks import MAX_REPLICAS, check_name
+from clipper.serving.checks import MAX_HEDGING, MAX_REPLICAS, MAX_WAIT_MS, check_name
 
 INT32_MAX = 2**31 - 1
 
@@ -101,9 +101,14 @@ class ApplicationRequest(Request):
 class BatchingRequest(Request):
     """How the batch size of a model version is found."""
 
-    controller: str = Field("aimd", description="aimd adapts it to the latency; fixed")
+    controller: str = Field(
+        "aimd",
+        description="aimd and quantile adapt it to the latency objective; fixed keeps to `size`",
+    )
     size: int | None = Field(None, description="of the fixed controller")
-    wait_ms: float = Field(0, description="not available yet: leave it at 0")
+    wait_ms: float = Field(
+        0, description="how long a query may be kept waiting for a fuller batch", le=MAX_WAIT_MS
+    )
 
 
 class DeploymentRequest(Request):
@@ -146,6 +151,9 @@ class ModelRequest(Request):
     labels: list[str] = Field([], description="for your own use")
     batch_size: int = Field(DEFAULT_BATCH_SIZE, description="a fixed one, or -1 to let it be found")
     batching: BatchingRequest | None = None
+    hedging: float | None = Field(
+        None, description=f"share of queries that may be sent to two replicas, to {MAX_HEDGING}"
+    )
     deployment: DeploymentRequest | None = None
     container_name: str | None = None
     timeout_s: float = Field(120.0, gt=0, le=3600, description="how long it may take to come up")
@@ -156,7 +164,8 @@ class ModelRequest(Request):
         Raises:
             InvalidInput: no such input type, or a batch size that cannot be.
         """
-        batching = self.batching.model_dump(exclude_none=True) if self.batching else None
+        asked = self.batching.model_dump(exclude_none=True) if self.batching else None
+        batching = keys.batching_of(self.batch_size, asked)
         deployment = self.deployment.deployment() if self.deployment else None
         return Model(
             ModelId(self.name, self.version),
@@ -164,7 +173,10 @@ class ModelRequest(Request):
             tuple(self.labels),
             self.container_name or _container_name(deployment),
             model_data_path=deployment.path if deployment else "",
-            batch_size=keys.batch_size_of(self.batch_size, batching),
+            batch_size=batching.size,
+            controller=batching.controller,
+            batch_wait_ms=batching.wait_ms,
+            hedging=keys.hedging_of(self.hedging),
             deployment=deployment,
         )
 

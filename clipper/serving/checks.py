@@ -19,6 +19,9 @@ from clipper.selection.policies import make_policy
 
 ON_OVERLOAD = ("default", "reject")
 MAX_REPLICAS = 1000
+MAX_WAIT_MS = 10_000
+MAX_HEDGING = 0.05
+"""Of the queries: what is sent twice is work that others wait for."""
 
 
 def find_application(config: Config, name: str, missing: str) -> Application:

@@ -18,7 +18,6 @@ from clipper.core.errors import (
     DeadlineExceeded,
     ModelFailed,
     Overloaded,
-    QueueFull,
     ReplicaFailed,
     ReplicaUnavailable,
     StateError,
@@ -65,7 +64,6 @@ class Predictor:
 
         Raises:
             InvalidInput: it asks for a version that does not exist.
-            Overloaded: there is no room, and the application rejects what it cannot take.
         """
         route = query.route
         sole = route.sole if query.version is None else route.requested(query.version)
@@ -99,11 +97,7 @@ class Predictor:
             # What is served is served on, with what a fresh context knows.
             state = route.policy.init()
         if not query.is_settled:
-            try:
-                self._choose(query, state)
-            except Overloaded as error:
-                query.error = error
-                query.reply(query)
+            self._choose(query, state)
 
     def _choose(self, query: Query, state: State) -> None:
         route = query.route
@@ -117,14 +111,8 @@ class Predictor:
         for served in asked:
             waiter = partial(self._arrive, query, served.id)
             try:
-                found = served.predict(query.input, query.deadline, waiter)
-            except ReplicaUnavailable as error:
-                self._arrive(query, served.id, error)
-            except QueueFull as error:
-                if query.route.app.on_overload == "reject":
-                    query.route.stats.rejected += 1
-                    self._finish(query)
-                    raise
+                found = served.predict(query.input, query.deadline, waiter, query.group)
+            except (ReplicaUnavailable, Overloaded) as error:
                 self._arrive(query, served.id, error)
             else:
                 if isinstance(found, Output):
@@ -157,8 +145,18 @@ class Predictor:
         if query.outputs:
             output, confidence = query.route.policy.combine(query.state, query.outputs)
             self._answered(query, output, confidence, tuple(query.outputs))
+        elif isinstance(query.failure, Overloaded) and query.route.app.on_overload == "reject":
+            self._reject(query, query.failure)
         else:
             self._default(query, *_cause(query.failure))
+
+    def _reject(self, query: Query, error: Overloaded) -> None:
+        """There is no prediction, not even the default one: whoever asked is to ask again."""
+        query.error = error
+        query.route.stats.rejected += 1
+        self._finish(query)
+        query.reply(query)
+        query.waiting = ()
 
     def _answered(
         self, query: Query, output: Output, confidence: float, models: tuple[ModelId, ...]
@@ -230,7 +228,7 @@ def _cause(failure: ClipperError | None) -> tuple[str, str]:
     match failure:
         case ModelFailed():
             return "model_failed", f"{FAILED}: {failure.message}"
-        case QueueFull():
+        case Overloaded():
             return "overloaded", f"{LATE}: {failure.message}"
         case None | DeadlineExceeded():
             return "late", LATE

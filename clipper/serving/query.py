@@ -33,6 +33,8 @@ class Query(msgspec.Struct, eq=False):
     reply: Callable[["Query"], None]
     version: str | None = None
     context: str = ""
+    group: object = None
+    """Queries of one request have the same; it is None for one that came alone."""
     id: int = -1
     is_settled: bool = False
     selection: Selection | None = None
@@ -50,9 +52,9 @@ class Query(msgspec.Struct, eq=False):
     confidence: float = 0.0
     cache: str = "none"
     latency_s: float = 0.0
-    timed: dict[str, float] | None = None
+    timed: dict[str, Any] | None = None
 
-    def timing(self) -> dict[str, float]:
+    def timing(self) -> dict[str, Any]:
         """Where the time went, in milliseconds; the queue and the batch where there was one.
 
         These are forgotten after the reply; who wants to know later must have asked then.
@@ -60,7 +62,10 @@ class Query(msgspec.Struct, eq=False):
         if self.timed is None:
             self.timed = {"total_ms": round(self.latency_s * 1e3, 3)}
             for _, task, _ in self.waiting:
-                if task.sent_at:
-                    self.timed["queue_ms"] = round((task.sent_at - task.queued_at) * 1e3, 3)
-                    self.timed["batch_size"] = task.batch_size
+                batch = task.batch
+                if batch is not None:
+                    self.timed["queue_ms"] = round((batch.sent_at - task.queued_at) * 1e3, 3)
+                    self.timed["batch_size"] = batch.size
+                    self.timed["batch_limit"] = batch.limit
+                    self.timed["batch_ended_by"] = batch.ended_by
         return self.timed

@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 from clipper.abstraction.dispatcher import Replica
 from clipper.abstraction.layer import ServedModel
+from clipper.abstraction.member import Member
 from clipper.core.errors import ClipperError, DeployError, ReplicaFailed
 from clipper.core.tasks import Tasks
 from clipper.core.types import InputType, ReplicaId
@@ -67,7 +68,8 @@ class ReplicaStatus:
     identity: str
     restarts: int
     last_exit: str
-    batch_size_limit: int
+    member: Member | None
+    """As the scheduler sees it; None while it takes no batches."""
 
 
 class Keeper:
@@ -96,6 +98,7 @@ class Keeper:
         self._connector = connector
         self._stop: asyncio.Future[None] = loop.create_future()
         self._tasks = Tasks()
+        self._member: Member | None = None
         self._move("starting")
 
     def _move(self, state: str) -> None:
@@ -148,6 +151,7 @@ class Keeper:
             if await self._outlives(connecting, exited):
                 self._became_ready()
                 dispatcher = self.served.dispatcher(link)
+                self._member = dispatcher.member
                 serving = self._spawn("dispatch", self.served.serve(dispatcher))
                 broken = self._spawn("hear", link.broken())
                 if not await self._outlives(serving, exited, broken):
@@ -161,6 +165,7 @@ class Keeper:
                 await self._tasks.cancel()
                 await link.close()
             finally:
+                self._member = None
                 await container.stop(STOP_GRACE_S)
                 self.identity = ""
 
@@ -230,7 +235,7 @@ class Keeper:
             identity=self.identity,
             restarts=self.restarts,
             last_exit=self.last_exit,
-            batch_size_limit=int(self.served.stats.limits.get(self.replica.index, 0)),
+            member=self._member,
         )
 
 

@@ -23,6 +23,7 @@ from clipper.serving.fleet import Fleet
 from clipper.serving.ids import QueryIds
 from clipper.serving.journal import Journal
 from clipper.serving.predictor import Predictor
+from clipper.serving.profiles import Profiles
 from clipper.serving.replicas import Connector
 from clipper.serving.snapshot import build_snapshot, strictest_slos
 from clipper.serving.states import SelectionStates
@@ -35,6 +36,8 @@ SYNC_S = 0.5
 """How often the store is asked whether another daemon changed the configuration."""
 PROBE_S = 5.0
 """How often it is written to, so that a full disk is noticed; while it is away, each time."""
+PROFILES_S = 30.0
+"""How often what was learned of models' latency is stored."""
 FIRST_LOOK_S = 1.0
 """How long a start may wait for the store, so that who finds us live finds us with what we know."""
 OPEN_RETRY_S = 0.2
@@ -91,7 +94,8 @@ class Services:
         self.catalogue = Catalogue(Registry(store), states, self._adopt)
         self.deployer = Deployer(self.catalogue, self.fleet, self._layer)
         self._tasks = Tasks()
-        self._probed = 0.0
+        self._profiles = Profiles(store)
+        self._probed = self._profiled = 0.0
         self._looked = asyncio.Event()
         """Set once the store was read, or could not be."""
 
@@ -114,6 +118,7 @@ class Services:
                 await self._ids.renew()
                 await self.catalogue.load()
                 await self._probe()
+                await self._save_profiles()
                 self._set_store_state("ok")
             except StateError as error:
                 known = self.catalogue.is_loaded
@@ -143,6 +148,12 @@ class Services:
             await self._store.reserve("probe", 1)  # SQLite writes nothing for nothing new
             self._probed = now
 
+    async def _save_profiles(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._profiled > PROFILES_S:
+            self._profiled = now
+            await self._profiles.save(list(self._layer.models.values()))
+
     def _set_store_state(self, state: str, trouble: str = "") -> None:
         if state != self.status.store_state or trouble != self.status.trouble:
             extra = {"action": f"store_{state}"}
@@ -159,7 +170,11 @@ class Services:
         """Serve what the configuration says, from the next query on."""
         slos = strictest_slos(config)
         for model in config.models.values():
-            self._layer.add(model).set_slo(slos.get(model.id))
+            is_new = model.id not in self._layer.models
+            served = self._layer.add(model)
+            served.set_slo(slos.get(model.id))
+            if is_new:
+                self._tasks.spawn(f"recall {model.id}", self._profiles.recall(served))
         metrics, predictor = self.metrics, self.predictor
         predictor.snapshot = build_snapshot(config, self._layer, metrics, predictor.expire)
         predictor.is_loaded = True
@@ -167,6 +182,7 @@ class Services:
         for id in [id for id in self._layer.models if id not in config.models]:
             if id not in self.deployer.in_progress:
                 self._layer.remove(id)
+                self._tasks.spawn(f"forget {id}", self._profiles.forget(id))
         for app in [app for app in metrics.applications if app not in config.applications]:
             metrics.forget_application(app)
             self._journal.forget(app)
@@ -198,4 +214,5 @@ class Services:
         await self._tasks.cancel()
         await self.predictor.close()
         await self.fleet.close()
+        await self._profiles.save(list(self._layer.models.values()))
         await self._store.close()

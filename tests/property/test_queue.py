@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from clipper.abstraction.queue import BatchQueue
-from clipper.core.errors import DeadlineExceeded, QueueFull, ReplicaUnavailable
+from clipper.core.errors import DeadlineExceeded, QueueFull, ReplicaUnavailable, Shed
 from clipper.core.metrics import ModelStats
 from clipper.core.types import Output
 from tests.fakes.callers import Asked
@@ -29,8 +29,6 @@ class QueueMachine(RuleBasedStateMachine):
         self.gone: list[Asked] = []
         """Withdrawn: never told."""
         self.told: list[Asked] = []
-        self.joined: set[int] = set()
-        """Those, by identity, whose deadline was put off while they were queued."""
 
     @rule(deadline=instants, size=st.integers(0, 8))
     def put(self, deadline: float, size: int) -> None:
@@ -56,8 +54,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(data=st.data(), by=instants)
     def join(self, data: st.DataObject, by: float) -> None:
         asked = data.draw(st.sampled_from(self.queued))
-        asked.task.deadline += by
-        self.joined.add(id(asked))
+        self.queue.postpone(asked.task, asked.task.deadline + by)
 
     @precondition(lambda self: self.queued)
     @rule(data=st.data())
@@ -67,32 +64,40 @@ class QueueMachine(RuleBasedStateMachine):
         self.queued.remove(asked)
         self.gone.append(asked)
 
-    @rule(limit=st.integers(1, 4), needed_s=st.sampled_from([0.0, 0.0, 3.0]))
-    def pop(self, limit: int, needed_s: float) -> None:
-        expired = [asked for asked in self.queued if asked.task.deadline <= self.now]
+    @rule(limit=st.integers(1, 4), fixed_s=instants, per_item_s=st.sampled_from([0.0, 1.0]))
+    def shed(self, limit: int, fixed_s: float, per_item_s: float) -> None:
+        before = sorted(self.queued, key=lambda asked: asked.task.deadline)
+        late = self.queue.late(limit, lambda size: fixed_s + per_item_s * size)
+        self.queue.settle_dropped(self.queue.drop(late))
+        dropped = [asked for asked in self.queued if asked.caller.told]
+        self.queued = [asked for asked in self.queued if not asked.caller.told]
+        self.told += dropped
+        assert len(dropped) == late
+        earliest = [asked.task.deadline for asked in before[:late]]
+        assert sorted(asked.task.deadline for asked in dropped) == earliest
+        for asked in dropped:
+            is_expired = asked.task.deadline <= self.now
+            assert isinstance(asked.caller.outcome, DeadlineExceeded if is_expired else Shed)
+        if self.queued:
+            done_at = self.now + fixed_s + per_item_s * min(limit, len(self.queued))
+            assert min(asked.task.deadline for asked in self.queued) >= done_at
+
+    @rule(limit=st.integers(1, 4), skipping=st.integers(0, 2))
+    def pop(self, limit: int, skipping: int) -> None:
+        ranked = sorted(asked.task.deadline for asked in self.queued)
         tasks = {id(asked.task): asked for asked in self.queued}
-        batch = [tasks[id(task)] for task in self.queue.pop(limit, needed_s)]
-        assert len(batch) <= limit
-        assert len({id(asked) for asked in batch}) == len(batch)
-        assert not set(map(id, batch)) & set(map(id, expired))
-        for asked in expired:
-            assert isinstance(asked.caller.outcome, DeadlineExceeded)
-        waiting = [asked for asked in self.queued if asked not in expired]
-        assert bool(batch) == bool(waiting)
-        if not self.joined.intersection(map(id, waiting)):
-            self._check_order(batch, waiting, needed_s)
+        popped, ended_by = self.queue.pop(limit, skipping)
+        batch = [tasks[id(task)] for task in popped]
+        assert len({id(asked) for asked in batch}) == len(batch) <= limit
+        assert bool(batch) == (len(ranked) > skipping)
+        deadlines = [asked.task.deadline for asked in batch]
+        assert deadlines == ranked[skipping : skipping + len(batch)]
+        if ended_by == "queue_empty":
+            assert skipping + len(batch) >= len(ranked)
         if len(batch) > 1:
             assert not any(asked.task.attempts for asked in batch)
-        self.told += expired
         self.in_flight += batch
-        self.queued = [asked for asked in waiting if asked not in batch]
-
-    def _check_order(self, batch: list[Asked], waiting: list[Asked], needed_s: float) -> None:
-        """The earliest deadlines that can be met; where none can be, the earliest."""
-        can_be_met = [asked for asked in waiting if asked.task.deadline > self.now + needed_s]
-        candidates = sorted(asked.task.deadline for asked in can_be_met or waiting)
-        taken = [asked.task.deadline for asked in batch]
-        assert taken == candidates[: len(taken)]
+        self.queued = [asked for asked in self.queued if asked not in batch]
 
     @precondition(lambda self: self.in_flight)
     @rule(data=st.data(), is_answered=st.booleans())
@@ -107,7 +112,6 @@ class QueueMachine(RuleBasedStateMachine):
             asked.task.attempts += 1
             self.queue.put_back([asked.task])
             self.queued.append(asked)
-            self.joined.discard(id(asked))
 
     @rule()
     def fail_all(self) -> None:

@@ -42,8 +42,17 @@ def deploy(  # noqa: PLR0913 -- an option for each setting
     ] = None,
     batching: Annotated[
         str | None,
-        typer.Option(help='JSON: {"controller": "aimd"} or {"controller": "fixed", "size": 8}.'),
+        typer.Option(
+            help='JSON: {"controller": "aimd", "wait_ms": 2}, controller quantile, '
+            'or {"controller": "fixed", "size": 8}.'
+        ),
     ] = None,
+    hedging: Annotated[
+        float,
+        typer.Option(
+            help="Share of queries, to 0.05, to send to a second replica if the first is overdue."
+        ),
+    ] = 0.0,
     model_data: Annotated[
         str, typer.Option(help="Files for a python model, given to its class.")
     ] = "",
@@ -79,6 +88,7 @@ def deploy(  # noqa: PLR0913 -- an option for each setting
             num_replicas=replicas,
             batch_size=-1 if batch_size is None else batch_size,
             batching=None if batching is None else parse_json(batching, "--batching"),
+            hedging=hedging,
             model_data=model_data,
             labels=label,
             image=image,
@@ -179,7 +189,8 @@ def _show_version(session: Session, model: dict[str, Any]) -> None:
         ("current", "yes" if model["is_current"] else "no"),
         ("input type", model["input_type"]),
         ("labels", ", ".join(model["labels"]) or "-"),
-        ("batch size", "adaptive" if model["batch_size"] == -1 else model["batch_size"]),
+        ("batch size", _batching(model["batching"])),
+        ("batches ended by", _endings(model["batches_ended_by"])),
         ("container", model["container_name"]),
         *((key.replace("_", " "), deployment[key]) for key in _DEPLOYED if deployment.get(key)),
         ("ready", f"{_ready(model)} replicas"),
@@ -187,10 +198,34 @@ def _show_version(session: Session, model: dict[str, Any]) -> None:
     session.facts(facts)
     states = model["replica_states"]
     if states:
-        keys = ("index", "state", "identity", "restarts", "batch_size_limit", "last_exit")
-        columns = ("REPLICA", "STATE", "IDENTITY", "RESTARTS", "BATCH LIMIT", "LAST EXIT")
+        keys = ("index", "state", "identity", "restarts", "queries", "batch_size_limit")
+        columns = ("REPLICA", "STATE", "IDENTITY", "RESTARTS", "QUERIES", "BATCH LIMIT")
         session.out.print()
-        session.table(columns, ([state[key] for key in keys] for state in states))
+        rows = ([*(state[key] for key in keys), _latency(state["latency"])] for state in states)
+        session.table((*columns, "LATENCY"), rows)
+        for state in states:
+            for what in ("limit_reason", "last_exit"):
+                if state[what]:
+                    session.out.print(
+                        f"{what.replace('_', ' ')} of {state['index']}: {state[what]}"
+                    )
+
+
+def _batching(batching: dict[str, Any]) -> str:
+    found = {"fixed": f"fixed at {batching['size']}"}
+    text = found.get(batching["controller"], f"found by {batching['controller']}")
+    return text + (f", waiting up to {batching['wait_ms']:g} ms" if batching["wait_ms"] else "")
+
+
+def _endings(endings: dict[str, int]) -> str:
+    seen = (f"{key.replace('_', ' ')} {count}" for key, count in endings.items() if count)
+    return ", ".join(seen) or "-"
+
+
+def _latency(latency: dict[str, float] | None) -> str:
+    if latency is None:
+        return "-"
+    return f"{latency['fixed_ms']:.2f} ms + {latency['per_query_ms']:.4f} ms a query"
 
 
 @command(app, "scale")

@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
 
 from clipper.abstraction.batching import Aimd, BatchControl, FixedSize
-from clipper.abstraction.dispatcher import Dispatcher, Replica
+from clipper.abstraction.dispatcher import SLICE, Dispatcher, Replica
+from clipper.abstraction.latency import LatencyEstimate
+from clipper.abstraction.member import Member
 from clipper.abstraction.queue import BatchQueue, Task
+from clipper.abstraction.scheduler import Scheduler
 from clipper.core.clock import loop_clock
-from clipper.core.errors import DeadlineExceeded, ModelFailed, ReplicaFailed
+from clipper.core.errors import DeadlineExceeded, ModelFailed, ReplicaFailed, Shed
 from clipper.core.metrics import ModelStats
 from clipper.core.tasks import Tasks
 from clipper.core.types import BatchOutputs, Input, Output, ReplicaId
@@ -27,11 +31,13 @@ class Rig:
     def __init__(self) -> None:
         self.stats = ModelStats()
         self.queue = BatchQueue(1000, 1_000_000, loop_clock(), self.stats)
+        self.scheduler = Scheduler(self.queue)
         self.tasks = Tasks()
 
     def drain_to(self, replica: Replica, control: BatchControl | None = None) -> Dispatcher:
         """A dispatcher that is not running yet."""
-        return Dispatcher(replica, self.queue, control or FixedSize(32), self.stats, TIMEOUT_S)
+        member = Member(control or FixedSize(32), LatencyEstimate())
+        return Dispatcher(replica, self.scheduler, member, TIMEOUT_S)
 
     def run(
         self, replica: Replica, control: BatchControl | None = None
@@ -44,7 +50,7 @@ class Rig:
         """Queue a task for each."""
         asked = [Asked(one, deadline) for one in data]
         for one in asked:
-            self.queue.put(one.task)
+            self.scheduler.submit(one.task)
         return asked
 
 
@@ -88,7 +94,7 @@ async def test_a_batch_is_no_larger_than_the_limit_of_its_control() -> None:
 
 
 async def test_the_control_learns_from_the_batch_and_not_from_the_wait() -> None:
-    rig, replica = Rig(), FakeReplica(Behaviour(fixed_s=0.01))
+    rig, replica = Rig(), FakeReplica(Behaviour(fixed_s=0.014))
     control = Aimd(0.02)
     rig.ask(*numbers(9))
     await asyncio.sleep(10)  # the queue's time is not the replica's
@@ -261,7 +267,7 @@ async def test_a_replica_that_breaks_off_amid_halves_gives_back_only_who_has_no_
     assert replica.batches == [numbers(4), [b"0", b"1"], [b"0"], [b"1"], [b"2", b"3"]]
     assert isinstance(asked[0].caller.outcome, ModelFailed)
     assert asked[1].caller.value == 1
-    assert [one.task for one in asked[2:]] == rig.queue.pop(1) + rig.queue.pop(1)
+    assert [one.task for one in asked[2:]] == rig.queue.pop(1)[0] + rig.queue.pop(1)[0]
 
 
 async def test_a_replica_that_hangs_is_given_up_after_the_timeout() -> None:
@@ -364,13 +370,30 @@ async def test_a_caller_that_raises_takes_no_other_down_with_it() -> None:
         raise RuntimeError("a fault of the caller's")
 
     asked[1].task.waiters.insert(0, fail)
-    _, running = rig.run(replica)
-    with pytest.raises(RuntimeError):
-        await running
-    rig.run(FakeReplica())
+    rig.run(replica)
     await asyncio.sleep(1)
     assert [len(one.caller.told) for one in asked] == [1, 0, 1]
     assert [len(one.settled) for one in asked] == [1, 1, 1]
+    (later,) = rig.ask(b"4")
+    await asyncio.sleep(1)
+    assert later.caller.value == 4
+    await rig.tasks.cancel()
+
+
+async def test_who_waits_is_told_in_slices_and_the_next_batch_goes_out_first() -> None:
+    rig, replica = Rig(), FakeReplica()
+    seen: list[tuple[int, int]] = []
+
+    def settled(task: Task, output: Output | None) -> None:
+        seen.append((len(replica.batches), len(seen)))
+
+    for number in range(3 * SLICE):
+        task = Task(Input(b"%d" % number), 100.0, settled, [Caller()])
+        rig.scheduler.submit(task)
+    rig.run(replica, FixedSize(2 * SLICE))
+    await asyncio.sleep(0.015)
+    assert len(seen) == 2 * SLICE
+    assert {batches for batches, _ in seen} == {2}, "the second was with the replica already"
     await rig.tasks.cancel()
 
 
@@ -400,10 +423,11 @@ async def overload(replica: FakeReplica) -> float:
         nonlocal in_time
         in_time += output is not None and now() <= task.deadline
 
-    rig.run(replica, FixedSize(1))
+    rig.run(replica, FixedSize(1, objective_s=0.09))
     for number in range(1000):
         data = Input(b"%d" % number)
-        rig.queue.put(Task(data, now() + 0.1, settled, [Caller()]))
+        with suppress(Shed):
+            rig.scheduler.submit(Task(data, now() + 0.1, settled, [Caller()]))
         await asyncio.sleep(replica.behaviour.fixed_s / 10)
     await asyncio.sleep(1.0)
     await rig.tasks.cancel()

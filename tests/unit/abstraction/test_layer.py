@@ -286,7 +286,7 @@ async def test_adding_a_served_model_replaces_its_record_only() -> None:
 
 
 def objective_of(served: ServedModel) -> float:
-    return served.dispatcher(FakeReplica()).control.objective_s
+    return served.dispatcher(FakeReplica()).member.control.objective_s
 
 
 async def test_batches_are_sized_for_a_share_of_the_slo() -> None:
@@ -304,16 +304,16 @@ async def test_a_new_slo_reaches_replicas_that_run() -> None:
     rig.tasks.spawn("serve", rig.served.serve(dispatcher))
     await asyncio.sleep(1)
     rig.served.set_slo(0.5)
-    assert dispatcher.control.objective_s == pytest.approx(0.5 * BUDGET)
+    assert dispatcher.member.control.objective_s == pytest.approx(0.5 * BUDGET)
     await rig.tasks.cancel()
 
 
 async def test_each_replica_finds_its_own_limit_unless_the_size_is_fixed() -> None:
     adaptive, fixed = Rig(), Rig(model=replace(MODEL, batch_size=7))
-    one = adaptive.served.dispatcher(FakeReplica()).control
-    other = adaptive.served.dispatcher(FakeReplica()).control
+    one = adaptive.served.dispatcher(FakeReplica()).member.control
+    other = adaptive.served.dispatcher(FakeReplica()).member.control
     assert isinstance(one, Aimd)
     assert one is not other
-    control = fixed.served.dispatcher(FakeReplica()).control
+    control = fixed.served.dispatcher(FakeReplica()).member.control
     assert isinstance(control, FixedSize)
     assert control.batch_size == 7

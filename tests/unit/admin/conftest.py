@@ -26,6 +26,9 @@ class Refusal(Exception):
         self.answer = (status, {"error": {"code": code, "message": message, "hint": hint}})
 
 
+FOUND_BY_AIMD = {"controller": "aimd", "size": None, "wait_ms": 0}
+
+
 class FakeDaemon:
     """Applications, models and answers in memory; ports 1337 and 1338 as the real one has them."""
 
@@ -207,6 +210,8 @@ class FakeDaemon:
         model = body | {
             "container_name": body.get("container_name", "NO_CONTAINER"),
             "deployment": deployment,
+            "batching": body.get("batching") or FOUND_BY_AIMD,
+            "batches_ended_by": {"limit": 1, "queue_empty": 2, "wait_expired": 0},
             "replicas": {"wanted": count, "ready": count},
         }
         self.models[key] = model
@@ -228,6 +233,10 @@ class FakeDaemon:
                 "restarts": 0,
                 "last_exit": "",
                 "batch_size_limit": 16,
+                "limit_reason": "no full batch yet",
+                "latency": {"fixed_ms": 1.5, "per_query_ms": 0.01, "p99_factor": 1.1},
+                "batches": 3,
+                "queries": 40,
             }
             for index in range(model["replicas"]["wanted"])
         ]

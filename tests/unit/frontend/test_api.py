@@ -36,6 +36,8 @@ REGISTERED = {
     "container_name": "NO_CONTAINER",
     "model_data_path": "",
     "batch_size": -1,
+    "batching": {"controller": "aimd", "size": None, "wait_ms": 0.0},
+    "hedging": 0.0,
     "is_current": True,
     "deployment": None,
     "replicas": {"wanted": 0, "ready": 0},
@@ -197,7 +199,9 @@ async def test_a_second_link_is_a_conflict_under_a_policy_for_one(
 async def test_a_model_is_registered_without_containers(admin: httpx.AsyncClient) -> None:
     assert await register(admin) == REGISTERED
     details = await call(admin, "GET", "/models/m/versions/1")
-    assert details == {**REGISTERED, "replica_states": []}
+    assert details.pop("replica_states") == []
+    assert set(details.pop("batches_ended_by").values()) == {0}
+    assert details == REGISTERED
 
 
 async def test_a_container_name_is_kept(admin: httpx.AsyncClient) -> None:
@@ -224,8 +228,11 @@ async def test_a_deployed_model_has_replicas(admin: httpx.AsyncClient) -> None:
     assert [(state["index"], state["state"]) for state in states] == [(0, "ready"), (1, "ready")]
     assert states[0]["identity"] == "pid 4711"
     assert set(states[0]) == {
-        *("index", "state", "identity", "restarts", "last_exit", "batch_size_limit")
+        *("index", "state", "identity", "restarts", "last_exit", "batch_size_limit"),
+        *("limit_reason", "latency", "batches", "queries"),
     }
+    assert states[0]["limit_reason"].startswith("no full batch yet")
+    assert set(details["batches_ended_by"].values()) == {0}
 
 
 async def test_a_replica_that_ended_says_how(
@@ -459,8 +466,10 @@ async def test_what_the_schema_does_not_allow_is_refused_by_name(
         ("/models", {**MODEL, "input_type": "complex"}, "complex"),
         ("/models", {**MODEL, "batch_size": 0}, "batch size"),
         ("/models", {**MODEL, "batch_size": 2**40}, "batch size"),
-        ("/models", {**MODEL, "batching": {"controller": "quantile"}}, "batching.controller"),
-        ("/models", {**MODEL, "batching": {"wait_ms": 2}}, "batching.wait_ms"),
+        ("/models", {**MODEL, "batching": {"controller": "best"}}, "batching.controller"),
+        ("/models", {**MODEL, "batching": {"wait_ms": -2}}, "batching.wait_ms"),
+        ("/models", {**MODEL, "batching": {"controller": "quantile", "size": 2}}, "batching.size"),
+        ("/models", {**MODEL, "hedging": 0.2}, "hedging"),
         ("/models", {**MODEL, "batching": {"controller": "fixed"}}, "batching.size"),
         ("/models", {**MODEL, "deployment": {**DEPLOYMENT, "framework": "../x"}}, "framework"),
     ],
@@ -490,6 +499,15 @@ async def test_names_are_from_an_allow_list(admin: httpx.AsyncClient, name: str)
 async def test_a_fixed_batch_size_is_kept(admin: httpx.AsyncClient) -> None:
     model = await register(admin, batching={"controller": "fixed", "size": 8})
     assert model["batch_size"] == 8
+    assert model["batching"] == {"controller": "fixed", "size": 8, "wait_ms": 0.0}
+
+
+async def test_batching_and_hedging_come_back_as_they_were_asked_for(
+    admin: httpx.AsyncClient,
+) -> None:
+    model = await register(admin, batching={"controller": "quantile", "wait_ms": 2}, hedging=0.05)
+    assert model["batching"] == {"controller": "quantile", "size": None, "wait_ms": 2.0}
+    assert (model["batch_size"], model["hedging"]) == (-1, 0.05)
 
 
 @pytest.mark.parametrize(

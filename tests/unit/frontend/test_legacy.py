@@ -544,9 +544,12 @@ async def test_parameters_that_a_policy_does_not_take_are_refused(
         (-1, {"controller": "fixed", "size": True}, None),
         (-1, {"controller": "fixed", "size": 2.0}, None),
         (-1, {"controller": "aimd", "size": 8}, None),
-        (-1, {"controller": "quantile"}, None),
-        (-1, {"controller": "aimd", "wait_ms": 2}, None),
+        (-1, {"controller": "quantile"}, -1),
+        (-1, {"controller": "best"}, None),
+        (-1, {"controller": "aimd", "wait_ms": 2}, -1),
         (-1, {"controller": "aimd", "wait_ms": False}, None),
+        (-1, {"controller": "aimd", "wait_ms": -1}, None),
+        (-1, {"controller": "aimd", "wait_ms": 1e9}, None),
         (-1, {"controller": "aimd", "wait": 2}, None),
         (-1, "aimd", None),
     ],
@@ -561,6 +564,8 @@ async def test_batching_is_taken_or_refused_by_name(
         await ok(admin, "add_model", **body)
         model = services.catalogue.config.models[ModelId("m", "1")]
         assert model.batch_size == expected
+        asked = batching.get("controller", "aimd"), batching.get("wait_ms", 0)
+        assert asked in ((model.controller, model.batch_wait_ms), ("fixed", model.batch_wait_ms))
 
 
 async def test_an_approximate_cache_is_refused(admin: httpx.AsyncClient) -> None:

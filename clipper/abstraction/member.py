@@ -1,0 +1,58 @@
+"""A replica as the scheduler sees it: what it takes, how long that takes, and when it is free."""
+
+from clipper.abstraction.batching import BatchControl
+from clipper.abstraction.latency import LatencyEstimate
+
+
+class Member:
+    """One replica that takes batches.
+
+    No batch is expected to take longer than the objective: a prediction beyond it would have every
+    query dropped, and nothing would ever show that it was wrong.
+    """
+
+    def __init__(self, control: BatchControl, estimate: LatencyEstimate) -> None:
+        self.control = control
+        self.estimate = estimate
+        self.is_stopping = False
+        self.is_busy = False
+        self.busy_until = 0.0
+        """When the batch of one that is busy is expected back."""
+        self.worked_at = 0.0
+        """When it last took a batch."""
+        self.batches = self.queries = 0
+        """What it answered."""
+
+    @property
+    def limit(self) -> int:
+        """How many queries it takes at the most now."""
+        return 0 if self.is_stopping else self.control.batch_size
+
+    def mean_s(self, size: int) -> float:
+        """How long a batch takes as a rule; 0 while nothing is known."""
+        return min(self.estimate.mean_s(size), self.control.objective_s)
+
+    def p90_s(self, size: int) -> float:
+        """How long it takes, but for one in ten."""
+        return min(self.estimate.p90_s(size), self.control.objective_s)
+
+    def p99_s(self, size: int) -> float:
+        """How long it takes, but for one in a hundred."""
+        return min(self.estimate.p99_s(size), self.control.objective_s)
+
+    def free_in_s(self, now: float) -> float:
+        """How long it is busy; one that is overdue is expected to be as late again."""
+        return abs(self.busy_until - now) if self.is_busy else 0.0
+
+    def started(self, size: int, now: float) -> None:
+        """It has a batch in hand from now on."""
+        self.is_busy = True
+        self.busy_until = now + self.mean_s(size)
+        self.worked_at = now
+
+    def observe(self, size: int, latency_s: float) -> None:
+        """Its batch took so long."""
+        self.batches += 1
+        self.queries += size
+        self.control.observe(size, latency_s)
+        self.estimate.observe(size, latency_s)

@@ -1,0 +1,48 @@
+"""A replica as the scheduler sees it: its predictions end at the objective."""
+
+import pytest
+
+from clipper.abstraction.batching import Aimd, FixedSize
+from clipper.abstraction.latency import LatencyEstimate, Profile
+from clipper.abstraction.member import Member
+
+
+@pytest.fixture
+def member() -> Member:
+    """Takes 10 ms and 1 ms a query, with an objective of 50 ms."""
+    return Member(FixedSize(8, 0.05), LatencyEstimate(Profile(0.01, 0.001, 1.2, 2.0, 8)))
+
+
+def test_it_is_expected_to_take_as_long_as_it_did(member: Member) -> None:
+    assert member.mean_s(8) == pytest.approx(0.018)
+    assert member.p90_s(8) == pytest.approx(0.018 * 1.2)
+    assert member.p99_s(8) == pytest.approx(0.018 * 2)
+
+
+def test_nothing_is_expected_to_take_longer_than_the_objective(member: Member) -> None:
+    assert member.mean_s(1000) == member.p90_s(1000) == member.p99_s(1000) == 0.05
+
+
+def test_it_is_free_when_its_batch_should_be_back(member: Member) -> None:
+    assert member.free_in_s(1.0) == 0.0
+    member.started(8, 1.0)
+    assert member.free_in_s(1.0) == pytest.approx(0.018)
+    assert member.free_in_s(1.010) == pytest.approx(0.008)
+
+
+def test_one_that_is_overdue_is_expected_to_be_as_late_again(member: Member) -> None:
+    member.started(8, 1.0)
+    assert member.free_in_s(2.018) == pytest.approx(1.0)
+
+
+def test_it_counts_what_it_answered(member: Member) -> None:
+    for size in (8, 3):
+        member.observe(size, 0.02)
+    assert (member.batches, member.queries) == (2, 11)
+
+
+def test_its_limit_is_its_controls_until_it_stops() -> None:
+    member = Member(Aimd(1.0, start=16), LatencyEstimate())
+    assert member.limit == 16
+    member.is_stopping = True
+    assert member.limit == 0
