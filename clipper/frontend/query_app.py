@@ -14,12 +14,13 @@ from starlette.responses import Response
 from clipper import __version__
 from clipper.core.errors import InvalidInput, StateError, UnknownApplication
 from clipper.frontend.body import parse_json, shown
-from clipper.frontend.decode import CODECS, MalformedQuery, check_context
+from clipper.frontend.decode import CODECS, MalformedQuery
 from clipper.frontend.exchange import Exchange
 from clipper.frontend.failures import add_failures, json_response
 from clipper.frontend.guards import LastResort, TokenGuard
 from clipper.frontend.health import build_health
 from clipper.frontend.old_metrics import old_metrics
+from clipper.frontend.options import check_context, read_options
 from clipper.frontend.scrape import scrape, wants_prometheus
 from clipper.serving.services import Services
 from clipper.serving.snapshot import Route
@@ -91,6 +92,8 @@ def _add_predict(app: FastAPI, services: Services) -> None:
     async def predict(name: str, request: Request) -> Response:
         """Predict; answers within the application's latency objective."""
         route = _route(services, name)
+        content_type = request.headers.get("content-type", "").encode("latin-1")
+        options = read_options(request.scope["query_string"], content_type)
         raw = await request.body()
         answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
@@ -99,10 +102,9 @@ def _add_predict(app: FastAPI, services: Services) -> None:
             if not answered.done():  # done: whoever asked has gone
                 answered.set_result(Response(body, status, headers, "application/json"))
 
-        explain = request.query_params.get("explain") == "1"
-        exchange = Exchange(respond, explain=explain)
+        exchange = Exchange(respond, options)
         try:
-            exchange.begin(services.predictor, route, raw)
+            exchange.begin(services.predictor, route, [raw])
             return await answered
         finally:
             exchange.cancel()

@@ -11,6 +11,7 @@ from clipper.abstraction.layer import Limits
 from clipper.core.metrics import APPLICATION_OUTCOMES
 from clipper.frontend.decode import MAX_INPUTS
 from clipper.frontend.exchange import Exchange
+from clipper.frontend.options import Options
 from clipper.state.memory import MemoryStore
 from tests.fakes.predicting import SLO_S, Rig, application, configuration
 from tests.fakes.replica import Behaviour
@@ -66,8 +67,8 @@ def begin(
     """Start a request to application `a`."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     answers = Answers()
-    exchange = Exchange(answers, explain=explain)
-    exchange.begin(rig.predictor, rig.predictor.snapshot["a"], raw)
+    exchange = Exchange(answers, Options(explain=explain))
+    exchange.begin(rig.predictor, rig.predictor.snapshot["a"], [raw])
     return answers, exchange
 
 

@@ -1,0 +1,28 @@
+"""A body as it comes in, piece by piece, to be put together once."""
+
+MIN_PIECE_BYTES = 4096
+
+
+class Pieces:
+    """The pieces of one body after another.
+
+    A large body is copied once, when its reader joins the pieces, instead of with each of them.
+    Small pieces are joined at once: a list of them would take many times the room of what they say.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes | bytearray] = []
+
+    def add(self, piece: bytes) -> None:
+        """Take the next piece."""
+        if len(piece) >= MIN_PIECE_BYTES:
+            self._pieces.append(piece)
+        elif self._pieces and isinstance(self._pieces[-1], bytearray):
+            self._pieces[-1] += piece
+        else:
+            self._pieces.append(bytearray(piece))
+
+    def take(self) -> list[bytes | bytearray]:
+        """All pieces, at least one, and begin the next body."""
+        pieces, self._pieces = self._pieces or [b""], []
+        return pieces
