@@ -162,38 +162,33 @@ class Codec:
         """
         try:
             if self._is_array and isinstance(value, list) and any(type(x) is list for x in value):
-                shape = _shape(value)
-                for _ in shape[1:]:
-                    value = list(chain.from_iterable(value))
-                flat = self.pack(msgspec.convert(value, self._element))
-                return Input(flat.data, shape)
+                shape, numbers = _flatten(value)
+                return Input(self.pack(msgspec.convert(numbers, self._element)).data, shape)
             return self.pack(msgspec.convert(value, self._element))
         except msgspec.ValidationError as error:
             raise MalformedQuery(f"input: {error}") from None
 
 
-def _shape(value: Any) -> tuple[int, ...]:
-    """The shape of a rectangular nested array.
+def _flatten(value: list[Any]) -> tuple[tuple[int, ...], list[Any]]:
+    """The shape of a rectangular nested array, and what is in it in a row.
+
+    An image is hundreds of thousands of numbers, so that no step may be Python's for each of them.
 
     Raises:
         MalformedQuery: it is ragged, or nested too deeply.
     """
     shape: list[int] = []
     level = [value]
-    while isinstance(level[0], list):
-        sizes = {len(item) if isinstance(item, list) else -1 for item in level}
-        if len(sizes) > 1 or len(shape) == MAX_DIMENSIONS:
+    while level and isinstance(level[0], list):
+        sizes = set(map(len, level)) if set(map(type, level)) == {list} else set()
+        if len(sizes) != 1 or len(shape) == MAX_DIMENSIONS:
             raise MalformedQuery(
                 f"The input is no rectangular array: at depth {len(shape)}, lengths differ, "
                 f"or it has more than {MAX_DIMENSIONS} dimensions."
             )
         shape.append(sizes.pop())
         level = list(chain.from_iterable(level))
-        if not level:
-            break
-    if any(isinstance(item, list) for item in level):
-        raise MalformedQuery("The input is no rectangular array: numbers and arrays are mixed.")
-    return tuple(shape)
+    return tuple(shape), level
 
 
 CODECS: dict[str, Codec] = {
