@@ -21,40 +21,10 @@ from clipper.frontend.guards import LastResort, TokenGuard
 from clipper.frontend.health import build_health
 from clipper.frontend.old_metrics import old_metrics
 from clipper.frontend.options import check_context, read_options
+from clipper.frontend.query_schemas import FEEDBACK, PREDICT
 from clipper.frontend.scrape import scrape, wants_prometheus
 from clipper.serving.services import Services
 from clipper.serving.snapshot import Route
-
-
-def _declare(properties: dict[str, str], example: dict[str, Any]) -> dict[str, Any]:
-    """A request body for OpenAPI; it is decoded by the application's input type, not by schema."""
-    schema = {
-        "type": "object",
-        "properties": {key: {"description": text} for key, text in properties.items()},
-        "example": example,
-    }
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
-PREDICT = _declare(
-    {
-        "input": "One input, of the application's input type.",
-        "input_batch": "Or an array of inputs; each gets an answer of its own.",
-        "version": "Ask this version of the linked model.",
-        "context": "Whose selection state applies, such as a user.",
-        "slo_ms": "A deadline tighter than the application's.",
-    },
-    {"input": [0.1, 0.2, 0.3]},
-)
-FEEDBACK = _declare(
-    {
-        "query_id": "The query that was answered.",
-        "input": "Or the input that was asked about.",
-        "label": "What was true.",
-        "context": "Whose selection state learns; `uid` is the same.",
-    },
-    {"query_id": 12, "label": 7},
-)
 
 
 def build_query_app(services: Services, query_token: str) -> FastAPI:
