@@ -76,6 +76,7 @@ class Connection(MendedProtocol):
         self.idle_since = loop.time()
         self._found: Route | None = None
         self._exchange: Exchange | None = None
+        self._content_type: bytes | None = None
         self._body = Pieces()
         self._size = self._announced = self._framing = 0
         self._is_deaf = False
@@ -113,6 +114,7 @@ class Connection(MendedProtocol):
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
+        self._content_type = None
         self._size = self._announced = 0
         self._found = None
         self._is_in_cycle = False
@@ -122,6 +124,8 @@ class Connection(MendedProtocol):
         name = name.lower()
         if name == b"content-length" and value.isdigit():
             self._announced = int(value)
+        elif name == b"content-type" and self._content_type is None:
+            self._content_type = value
         elif name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
         self.headers.append((name, value))
@@ -169,7 +173,7 @@ class Connection(MendedProtocol):
         self._keep_alive &= keeps_alive
         pieces = self._body.take()
         try:
-            options = read_options(self.url.partition(b"?")[2], self._header(b"content-type"))
+            options = read_options(self.url.partition(b"?")[2], self._content_type or b"")
         except InvalidInput as error:
             self._respond(400, refusal(error))
             return
@@ -177,10 +181,6 @@ class Connection(MendedProtocol):
         if keeps_alive and is_whole and self._announced == self._size:
             self._learn(Head(self._found.app.name, options, self._size))
         self._predict(self._found, pieces, options)
-
-    def _header(self, name: bytes) -> bytes:
-        """The first header of a name; empty where there is none."""
-        return next((value for key, value in self.headers if key == name), b"")
 
     def _learn(self, head: Head) -> None:
         """Know this request's head when it comes again, if it came whole and alone."""

@@ -177,6 +177,18 @@ async def test_the_media_type_may_be_written_in_any_way(name: str) -> None:
             assert (await wire.ask(asked)).json["output"] == 7
 
 
+async def test_of_two_media_types_the_first_counts_whoever_answers() -> None:
+    async with serving() as served:
+        wire = await served.connect()
+        twice = framed("fast", text("7"), more=("Content-Type: application/json",))
+        body = b'{"input": "8"}'
+        plain = head("fast", "Content-Type:", FRAMES, f"Content-Length: {len(body)}") + body
+        await wire.send(predict("slow", "0") + twice + plain)  # these two wait, and so FastAPI's
+        answers = [(await wire.receive()).json["output"] for _ in range(3)]
+        alone = [(await wire.ask(one)).json["output"] for one in (twice, plain)]
+        assert answers == [0, *alone] == [0, 7, 8]
+
+
 async def test_a_client_that_asks_whether_to_go_on_is_told_to() -> None:
     async with serving() as served:
         wire = await served.connect()
