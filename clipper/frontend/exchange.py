@@ -12,8 +12,9 @@ from clipper.core.errors import ClipperError, InvalidInput, Overloaded
 from clipper.core.types import ModelId
 from clipper.frontend.decode import CODECS, QueryRequest
 from clipper.frontend.failures import NAMES
-from clipper.frontend.frames import Piece, read_frames
+from clipper.frontend.frames import read_frames
 from clipper.frontend.options import Options
+from clipper.frontend.pieces import Piece
 from clipper.serving.predictor import Predictor
 from clipper.serving.query import Query
 from clipper.serving.snapshot import Route

@@ -28,8 +28,7 @@ from clipper.core.errors import InvalidInput
 from clipper.core.types import Input
 from clipper.frontend.decode import MAX_DIMENSIONS, MAX_INPUTS
 from clipper.frontend.frame_types import ELEMENTS, FRAME_TYPES, FrameType, MalformedFrame
-
-Piece = bytes | bytearray
+from clipper.frontend.pieces import Piece
 
 MAGIC = b"CLPT"
 VERSION = 1

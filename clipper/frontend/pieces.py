@@ -1,6 +1,9 @@
 """A body as it comes in, piece by piece, to be put together once."""
 
+Piece = bytes | bytearray
+
 MIN_PIECE_BYTES = 4096
+"""A smaller one is joined with its neighbours."""
 
 
 class Pieces:
@@ -11,7 +14,7 @@ class Pieces:
     """
 
     def __init__(self) -> None:
-        self._pieces: list[bytes | bytearray] = []
+        self._pieces: list[Piece] = []
 
     def add(self, piece: bytes) -> None:
         """Take the next piece."""
@@ -22,7 +25,7 @@ class Pieces:
         else:
             self._pieces.append(bytearray(piece))
 
-    def take(self) -> list[bytes | bytearray]:
+    def take(self) -> list[Piece]:
         """All pieces, at least one, and begin the next body."""
         pieces, self._pieces = self._pieces or [b""], []
         return pieces

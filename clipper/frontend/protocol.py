@@ -28,10 +28,9 @@ from uvicorn.server import ServerState
 from clipper.core.errors import InvalidInput
 from clipper.frontend.door import LENGTH, Door, Head
 from clipper.frontend.exchange import Exchange, refusal
-from clipper.frontend.frames import Piece
 from clipper.frontend.mended import MendedProtocol
 from clipper.frontend.options import Options, read_options
-from clipper.frontend.pieces import Pieces
+from clipper.frontend.pieces import Piece, Pieces
 from clipper.serving.snapshot import Route
 
 log = logging.getLogger(__name__)
@@ -177,17 +176,17 @@ class Connection(MendedProtocol):
         except InvalidInput as error:
             self._respond(400, refusal(error))
             return
-        is_whole = self._chunk.endswith(b"\r\n\r\n" + pieces[0])
-        if keeps_alive and is_whole and self._announced == self._size:
-            self._learn(Head(self._found.app.name, options, self._size))
+        if keeps_alive and self._announced == self._size:
+            self._learn(Head(self._found.app.name, options, self._size), pieces[0])
         self._predict(self._found, pieces, options)
 
-    def _learn(self, head: Head) -> None:
+    def _learn(self, head: Head, body: Piece) -> None:
         """Know this request's head when it comes again, if it came whole and alone."""
         end = len(self._chunk) - head.length
         if (
             not self.expect_100_continue
             and self._chunk.find(b"\r\n\r\n") + 4 == end <= MAX_HEAD_BYTES
+            and self._chunk.endswith(body)
         ):
             self.door.learn(self._chunk[:end], head)
 
