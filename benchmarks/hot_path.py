@@ -49,7 +49,7 @@ def main() -> None:
         deploy(daemon)
         rows = measure(bare, daemon, connections, options)
     print_table(rows, idle_bytes)
-    write_json(rows, idle_bytes, options)
+    write_json("hot_path", options, {"idle_bytes": idle_bytes, "rows": rows})
 
 
 @contextmanager
@@ -93,10 +93,11 @@ def measure(
     return rows
 
 
-def wrk(url: str, script: str, connections: int, seconds: int) -> dict[str, float]:
+def wrk(url: str, script: str, connections: int, seconds: int, *arguments: str) -> dict[str, float]:
     """One measurement: requests/s, p50 and p99 in ms, failed requests."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(HERE / f"{script}.lua")]
-    output = subprocess.run([*command, url], check=True, capture_output=True, text=True).stdout
+    command += [url, "--", *arguments]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     result = json.loads(output.splitlines()[-1])
     return {
         "requests_per_s": result["requests"] / result["duration_us"] * 1e6,
@@ -106,10 +107,12 @@ def wrk(url: str, script: str, connections: int, seconds: int) -> dict[str, floa
     }
 
 
-def wrk_daemon(daemon: Daemon, script: str, connections: int, seconds: int) -> dict[str, float]:
+def wrk_daemon(
+    daemon: Daemon, script: str, connections: int, seconds: int, *arguments: str
+) -> dict[str, float]:
     """A measurement of the daemon, with what it counted meanwhile."""
     before = counts(daemon)
-    result = wrk(daemon.query, script, connections, seconds)
+    result = wrk(daemon.query, script, connections, seconds, *arguments)
     defaults, in_batches, batches = (b - a for a, b in zip(before, counts(daemon), strict=True))
     result["mean_batch"] = in_batches / batches if batches else 0.0
     result["defaults"] = defaults
@@ -142,14 +145,14 @@ def print_table(rows: list[dict[str, Any]], idle_bytes: int) -> None:
     print(f"Memory of the idle daemon: {idle_bytes / 2**20:.0f} MiB.")
 
 
-def write_json(rows: list[dict[str, Any]], idle_bytes: int, options: argparse.Namespace) -> None:
+def write_json(benchmark: str, options: argparse.Namespace, figures: dict[str, Any]) -> None:
     """The figures with what they were measured on."""
     git = ["git", "-C", str(HERE), "rev-parse", "HEAD"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     folder = HERE / "results"
     folder.mkdir(exist_ok=True)
     report = {
-        "benchmark": "hot_path",
+        "benchmark": benchmark,
         "commit": commit,
         "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": {
@@ -159,10 +162,9 @@ def write_json(rows: list[dict[str, Any]], idle_bytes: int, options: argparse.Na
         },
         "rounds": options.rounds,
         "seconds": options.seconds,
-        "idle_bytes": idle_bytes,
-        "rows": rows,
+        **figures,
     }
-    file = folder / "hot_path.json"
+    file = folder / f"{benchmark}.json"
     file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(f"Written to {file.relative_to(HERE.parent)}.")
 

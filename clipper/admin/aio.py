@@ -86,7 +86,12 @@ class AsyncQueryClient:
 
     async def _call(self, request: Request) -> Any:
         try:
-            response = await self._http.request(request.method, request.path, content=request.body)
+            response = await self._http.request(
+                request.method,
+                request.path,
+                content=request.body,
+                headers={"Content-Type": request.content_type},
+            )
         except httpx.RequestError as error:
             raise unreachable(error, self.url) from error
         return read(response)

@@ -33,12 +33,9 @@ def base_url(url: str) -> str:
 
 def client_arguments(url: str, token: str | None, timeout_s: float) -> dict[str, Any]:
     """What a sync and an async httpx client are made with."""
-    headers = {"Content-Type": "application/json"}
-    if token:
-        headers["Authorization"] = f"Bearer {_printable(token)}"
     return {
         "base_url": url,
-        "headers": headers,
+        "headers": {"Authorization": f"Bearer {_printable(token)}"} if token else {},
         "timeout": httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S)),
         # A proxy named in the environment cannot reach this machine's loopback.
         "trust_env": urlsplit(url).hostname not in LOOPBACK,
@@ -166,7 +163,11 @@ class Listener:
         timeout = httpx.USE_CLIENT_DEFAULT if timeout_s is None else httpx.Timeout(timeout_s)
         try:
             response = self._http.request(
-                request.method, request.path, content=request.body, timeout=timeout
+                request.method,
+                request.path,
+                content=request.body,
+                headers={"Content-Type": request.content_type},
+                timeout=timeout,
             )
         except httpx.RequestError as error:
             raise unreachable(error, self.url) from error

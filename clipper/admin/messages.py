@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from clipper.admin.errors import ClipperUnreachable, InvalidCall
+from clipper.admin.frames import MEDIA_TYPE, frame_of
 
 MISSING: Any = object()
 """Stands for "no input given", since None is a JSON value."""
@@ -21,6 +22,7 @@ class Request:
     path: str
     """Percent-encoded, with any query string."""
     body: bytes | None = None
+    content_type: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,24 +107,37 @@ class QueryOptions:
     """Ask for timing and cache details, found in `raw`."""
 
     def keys(self) -> dict[str, object]:
-        """The body's keys."""
+        """The keys of a body of JSON, or the parameters that go with a body of frames."""
         named = {"version": self.version, "context": self.context, "slo_ms": self.slo_ms}
         return {key: value for key, value in named.items() if value is not None}
 
 
 def predict_request(app: str, value: object, options: QueryOptions) -> Request:
-    """Ask for one prediction."""
-    return _query(app, {"input": value}, options)
+    """Ask for one prediction; an array or bytes go as a frame."""
+    frame = frame_of(value)
+    if frame is None:
+        return _query(app, {"input": value}, options)
+    return _framed(app, frame, options)
 
 
 def predict_batch_request(app: str, values: Iterable[object], options: QueryOptions) -> Request:
-    """Ask for a prediction of each input."""
-    return _query(app, {"input_batch": list(values)}, options)
+    """Ask for a prediction of each input; they go as frames if all of them can."""
+    inputs = list(values)
+    frames = [frame for frame in map(frame_of, inputs) if frame is not None]
+    if not inputs or len(frames) < len(inputs):
+        return _query(app, {"input_batch": inputs}, options)
+    return _framed(app, b"".join(frames), options)
 
 
 def _query(app: str, body: dict[str, object], options: QueryOptions) -> Request:
     explain = 1 if options.explain else None
     return request("POST", app, "predict", body={**body, **options.keys()}, explain=explain)
+
+
+def _framed(app: str, body: bytes, options: QueryOptions) -> Request:
+    explain = 1 if options.explain else None
+    where = path(app, "predict", **options.keys(), explain=explain)
+    return Request("POST", where, body, MEDIA_TYPE)
 
 
 def feedback_request(

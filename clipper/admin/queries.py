@@ -22,8 +22,10 @@ from clipper.admin.messages import (
 class QueryCalls:
     """What ClipperConnection offers for queries; `query` is the query listener.
 
-    Inputs may be numpy arrays or anything else with `tolist`, bytes, text, or JSON values. Every
-    call raises ClipperRefused where the daemon says no, ClipperUnreachable where no answer comes.
+    Inputs may be numpy arrays or anything else with `tolist`, bytes, text, or JSON values. Arrays
+    of numpy and bytes are sent as they are, without JSON; the array's dtype has to be the input
+    type's: int32, float32 or float64. Every call raises ClipperRefused where the daemon says no,
+    ClipperUnreachable where no answer comes.
     """
 
     query: Listener

@@ -19,15 +19,12 @@ from clipper.core.errors import InvalidInput
 from clipper.core.outputs import NOT_JSON
 from clipper.core.types import Input
 from clipper.frontend.body import shown
+from clipper.frontend.options import check_context, seconds
 
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 MAX_DIMENSIONS = 32
 MAX_INPUTS = 10_000
 """In one request: small inputs cost far more memory as queries than as text."""
-MAX_CONTEXT = 1024
-"""In characters: contexts are kept, in memory and in the store."""
-MAX_SLO_MS = 1e12
-"""Above any application's, which cuts it anyway; an integer may be too large to be divided."""
 FLOAT32_MAX = 3.4028235677973366e38
 """The smallest magnitude that rounds to infinity as a float32."""
 
@@ -75,12 +72,12 @@ def _pack_base64(text: str) -> Input:
         raise MalformedQuery(f"The input is not valid base64: {error}") from None
 
 
-_canonical = msgspec.json.Encoder().encode
+canonical = msgspec.json.Encoder().encode
 
 
 def _pack_json(value: Any) -> Input:
     try:
-        return Input(_canonical(value))
+        return Input(canonical(value))
     except RecursionError:
         raise MalformedQuery("The input is nested too deeply.") from None
 
@@ -140,7 +137,7 @@ class Codec:
         else:
             raise MalformedQuery("The body has neither `input` nor `input_batch`.")
         context = check_context(body.context)
-        return QueryRequest(inputs, body.version, context, _seconds(body.slo_ms))
+        return QueryRequest(inputs, body.version, context, seconds(body.slo_ms))
 
     def _read_loosely(self, raw: bytes, check_version: Callable[[str], object]) -> QueryRequest:
         body = _decode_loosely(raw)
@@ -155,7 +152,7 @@ class Codec:
             raise MalformedQuery("The body has neither `input` nor an array `input_batch`.")
         inputs = [self.pack_any(value) for value in values]
         context = check_context(_text(body, "context"))
-        return QueryRequest(inputs, version, context, _seconds(body.get("slo_ms")))
+        return QueryRequest(inputs, version, context, seconds(body.get("slo_ms")))
 
     def pack_any(self, value: Any) -> Input:
         """An input from an already decoded JSON value: a plain one, or a nested array.
@@ -165,38 +162,33 @@ class Codec:
         """
         try:
             if self._is_array and isinstance(value, list) and any(type(x) is list for x in value):
-                shape = _shape(value)
-                for _ in shape[1:]:
-                    value = list(chain.from_iterable(value))
-                flat = self.pack(msgspec.convert(value, self._element))
-                return Input(flat.data, shape)
+                shape, numbers = _flatten(value)
+                return Input(self.pack(msgspec.convert(numbers, self._element)).data, shape)
             return self.pack(msgspec.convert(value, self._element))
         except msgspec.ValidationError as error:
             raise MalformedQuery(f"input: {error}") from None
 
 
-def _shape(value: Any) -> tuple[int, ...]:
-    """The shape of a rectangular nested array.
+def _flatten(value: list[Any]) -> tuple[tuple[int, ...], list[Any]]:
+    """The shape of a rectangular nested array, and what is in it in a row.
+
+    An image is hundreds of thousands of numbers, so that no step may be Python's for each of them.
 
     Raises:
         MalformedQuery: it is ragged, or nested too deeply.
     """
     shape: list[int] = []
     level = [value]
-    while isinstance(level[0], list):
-        sizes = {len(item) if isinstance(item, list) else -1 for item in level}
-        if len(sizes) > 1 or len(shape) == MAX_DIMENSIONS:
+    while level and isinstance(level[0], list):
+        sizes = set(map(len, level)) if set(map(type, level)) == {list} else set()
+        if len(sizes) != 1 or len(shape) == MAX_DIMENSIONS:
             raise MalformedQuery(
                 f"The input is no rectangular array: at depth {len(shape)}, lengths differ, "
                 f"or it has more than {MAX_DIMENSIONS} dimensions."
             )
         shape.append(sizes.pop())
         level = list(chain.from_iterable(level))
-        if not level:
-            break
-    if any(isinstance(item, list) for item in level):
-        raise MalformedQuery("The input is no rectangular array: numbers and arrays are mixed.")
-    return tuple(shape)
+    return tuple(shape), level
 
 
 CODECS: dict[str, Codec] = {
@@ -243,27 +235,8 @@ def _bounded(inputs: list[Any]) -> list[Any]:
     return inputs
 
 
-def check_context(context: str | None) -> str | None:
-    """A context that may be kept, or none.
-
-    Raises:
-        InvalidInput: it is too long.
-    """
-    if context is not None and len(context) > MAX_CONTEXT:
-        raise InvalidInput(f"context has {len(context)} characters; it may have {MAX_CONTEXT}.")
-    return context
-
-
 def _text(body: dict[str, Any], key: str) -> str | None:
     value = body.get(key)
     if value is not None and not isinstance(value, str):
         raise MalformedQuery(f"{key} is {shown(value)}; it must be a string.")
     return value
-
-
-def _seconds(slo_ms: Any) -> float | None:
-    if slo_ms is None:
-        return None
-    if type(slo_ms) in (int, float) and slo_ms > 0:
-        return float(min(slo_ms, MAX_SLO_MS)) / 1000
-    raise InvalidInput(f"slo_ms is {shown(slo_ms)}; it must be a number above 0.")

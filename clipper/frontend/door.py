@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from clipper.frontend.options import Options
 from clipper.serving.predictor import Predictor
 from clipper.serving.snapshot import Route
 
@@ -18,7 +19,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
     """A request line with its headers, as the parser understood it: a plain, whole prediction."""
 
     app: str
-    explain: bool
+    options: Options
     length: int
     """Of the body, in bytes."""
 
@@ -58,12 +59,9 @@ class Door:
         """An application that is served."""
         return None if self.predictor is None else self.predictor.snapshot.get(app)
 
-    def find(self, url: bytes) -> tuple[Route, bool] | None:
-        """The application that a predict URL names, and whether it asks for an explanation."""
-        path, _, options = url.partition(b"?")
-        if path.endswith(b"/"):
-            path = path[:-1]
-        if self.predictor is None or not path.endswith(PREDICT):
+    def find(self, url: bytes) -> Route | None:
+        """The application that a predict URL names."""
+        path = url.partition(b"?")[0].removesuffix(b"/")
+        if not path.endswith(PREDICT):
             return None
-        route = self.route(path[1 : -len(PREDICT)].decode("latin-1"))
-        return None if route is None else (route, b"explain=1" in options.split(b"&"))
+        return self.route(path[1 : -len(PREDICT)].decode("latin-1"))

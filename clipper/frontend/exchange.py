@@ -3,14 +3,18 @@
 The same for every way in: the fast path of `protocol`, and the route that FastAPI declares.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import msgspec
 
 from clipper.core.errors import ClipperError, InvalidInput, Overloaded
 from clipper.core.types import ModelId
-from clipper.frontend.decode import CODECS, MalformedQuery
+from clipper.frontend.decode import CODECS, QueryRequest
+from clipper.frontend.failures import NAMES
+from clipper.frontend.frames import read_frames
+from clipper.frontend.options import Options
+from clipper.frontend.pieces import Piece
 from clipper.serving.predictor import Predictor
 from clipper.serving.query import Query
 from clipper.serving.snapshot import Route
@@ -27,24 +31,21 @@ class Exchange(msgspec.Struct, eq=False):
     """Answers one request; `cancel` it when whoever asked has gone."""
 
     respond: Respond
-    explain: bool
+    options: Options
     queries: tuple[Query, ...] = ()
     """What is not answered yet. Queries hold on to their exchange; emptied when it is answered,
     this leaves no cycle behind."""
     unanswered: int = 0
     predictor: Predictor | None = None
 
-    def begin(self, predictor: Predictor, route: Route, raw: bytes) -> None:
+    def begin(self, predictor: Predictor, route: Route, pieces: Sequence[Piece]) -> None:
         """Decode a body and submit its queries; the response may come before this returns."""
         self.predictor = predictor
         arrived = predictor.now()
         try:
-            request = CODECS[route.input_type].read(raw, route.requested)
-        except MalformedQuery as error:
-            self.respond(400, _refusal("Json error", error))
-            return
+            request = _read(pieces, route, self.options)
         except InvalidInput as error:
-            self.respond(400, _refusal("Query processing error", error))
+            self.respond(400, refusal(error))
             return
         slo_s = route.slo_s if request.slo_s is None else min(request.slo_s, route.slo_s)
         deadline, context = arrived + slo_s, request.context or ""
@@ -69,11 +70,12 @@ class Exchange(msgspec.Struct, eq=False):
         if query.error is not None:
             self._overloaded(query.error)
             return
-        if self.explain:
+        explain = self.options.explain
+        if explain:
             query.timing()
         self.unanswered -= 1
         if not self.unanswered:
-            predictions = [encode_prediction(one, self.explain) for one in self.queries]
+            predictions = [encode_prediction(one, explain) for one in self.queries]
             self.queries = ()
             if len(predictions) == 1:
                 self.respond(200, predictions[0])
@@ -84,7 +86,7 @@ class Exchange(msgspec.Struct, eq=False):
         """One query that cannot be taken refuses the whole request; the client sends it again."""
         self.unanswered = 0
         self.cancel("rejected")
-        self.respond(OVERLOADED, _refusal("Overloaded", error))
+        self.respond(OVERLOADED, _encode({"error": "Overloaded", "cause": _cause(error)}))
 
     def cancel(self, outcome: str = "cancelled") -> None:
         """Withdraw what is not answered yet."""
@@ -92,6 +94,15 @@ class Exchange(msgspec.Struct, eq=False):
             assert self.predictor is not None
             self.predictor.cancel(query, outcome)
         self.queries = ()
+
+
+def _read(pieces: Sequence[Piece], route: Route, options: Options) -> QueryRequest:
+    if not options.is_framed:
+        return CODECS[route.input_type].read(b"".join(pieces), route.requested)
+    if options.version is not None:
+        route.requested(options.version)
+    inputs = read_frames(pieces, route.input_type)
+    return QueryRequest(inputs, options.version, options.context, options.slo_s)
 
 
 def encode_prediction(query: Query, explain: bool) -> bytes:
@@ -125,5 +136,10 @@ def _credits(models: tuple[ModelId, ...], confidence: float) -> bytes:
     return b',"confidence":%b,"models":%b' % (_encode(confidence), names)
 
 
-def _refusal(error: str, cause: ClipperError) -> bytes:
-    return _encode({"error": error, "cause": f"{cause.message} {cause.hint}".strip()})
+def refusal(error: InvalidInput) -> bytes:
+    """The body that says why a request is none."""
+    return _encode({"error": NAMES[error.code], "cause": _cause(error)})
+
+
+def _cause(error: ClipperError) -> str:
+    return f"{error.message} {error.hint}".strip()

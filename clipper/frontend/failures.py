@@ -48,8 +48,12 @@ STATUS: Mapping[type[ClipperError], int] = {
 }
 
 
-OLD_NAMES = {"malformed_query": "Json error", "invalid_input": "Query processing error"}
-"""What the old release called these, by code."""
+NAMES = {
+    "malformed_query": "Json error",
+    "malformed_frame": "Frame error",
+    "invalid_input": "Query processing error",
+}
+"""What these are called in the old release's shape, by code; all but the frames' are its words."""
 
 
 def status_of(error: ClipperError) -> int:
@@ -91,7 +95,7 @@ def refusal(
     if path.startswith(API):
         content: object = {"error": {"code": code, "message": message, "hint": hint}}
     else:
-        name = OLD_NAMES.get(code, HTTPStatus(status).phrase)
+        name = NAMES.get(code, HTTPStatus(status).phrase)
         content = {"error": name, "cause": f"{message} {hint}".strip()}
     return json_response(content, status, headers)
 

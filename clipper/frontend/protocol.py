@@ -17,6 +17,7 @@ may take to arrive, and answers that are not read.
 import asyncio
 import hmac
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -24,9 +25,12 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
+from clipper.core.errors import InvalidInput
 from clipper.frontend.door import LENGTH, Door, Head
-from clipper.frontend.exchange import Exchange
+from clipper.frontend.exchange import Exchange, refusal
 from clipper.frontend.mended import MendedProtocol
+from clipper.frontend.options import Options, read_options
+from clipper.frontend.pieces import Piece, Pieces
 from clipper.serving.snapshot import Route
 
 log = logging.getLogger(__name__)
@@ -69,9 +73,10 @@ class Connection(MendedProtocol):
         self.reading_since = 0.0
         """When the request that is being read began; 0 between requests."""
         self.idle_since = loop.time()
-        self._found: tuple[Route, bool] | None = None
+        self._found: Route | None = None
         self._exchange: Exchange | None = None
-        self._raw = bytearray()
+        self._content_type: bytes | None = None
+        self._body = Pieces()
         self._size = self._announced = self._framing = 0
         self._is_deaf = False
         self._is_in_cycle = False
@@ -90,7 +95,7 @@ class Connection(MendedProtocol):
             if head is not None and len(data) - end == head.length:
                 route = self.door.route(head.app)
                 if route is not None:
-                    self._predict(route, data[end:], explain=head.explain)
+                    self._predict(route, [data[end:]], head.options)
                     return
         # Only what begins with a request can be a head to remember.
         self._chunk = b"" if self.reading_since else data
@@ -108,6 +113,7 @@ class Connection(MendedProtocol):
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
+        self._content_type = None
         self._size = self._announced = 0
         self._found = None
         self._is_in_cycle = False
@@ -117,6 +123,8 @@ class Connection(MendedProtocol):
         name = name.lower()
         if name == b"content-length" and value.isdigit():
             self._announced = int(value)
+        elif name == b"content-type" and self._content_type is None:
+            self._content_type = value
         elif name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
         self.headers.append((name, value))
@@ -149,7 +157,7 @@ class Connection(MendedProtocol):
         if self._size > self.door.max_body_bytes:
             self._refuse_size()
         elif self._found is not None:
-            self._raw += body
+            self._body.add(body)
         else:
             super().on_body(body)
 
@@ -160,29 +168,34 @@ class Connection(MendedProtocol):
         if self._found is None:
             super().on_message_complete()
             return
-        route, explain = self._found
-        raw, self._raw = bytes(self._raw), bytearray()
-        if not self.parser.should_keep_alive() or self.parser.get_http_version() == "1.0":
-            self._keep_alive = False
-        elif self._announced == len(raw) and self._chunk.endswith(b"\r\n\r\n" + raw):
-            self._learn(Head(route.app.name, explain, len(raw)))
-        self._predict(route, raw, explain=explain)
+        keeps_alive = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
+        self._keep_alive &= keeps_alive
+        pieces = self._body.take()
+        try:
+            options = read_options(self.url.partition(b"?")[2], self._content_type or b"")
+        except InvalidInput as error:
+            self._respond(400, refusal(error))
+            return
+        if keeps_alive and self._announced == self._size:
+            self._learn(Head(self._found.app.name, options, self._size), pieces[0])
+        self._predict(self._found, pieces, options)
 
-    def _learn(self, head: Head) -> None:
+    def _learn(self, head: Head, body: Piece) -> None:
         """Know this request's head when it comes again, if it came whole and alone."""
         end = len(self._chunk) - head.length
         if (
             not self.expect_100_continue
             and self._chunk.find(b"\r\n\r\n") + 4 == end <= MAX_HEAD_BYTES
+            and self._chunk.endswith(body)
         ):
             self.door.learn(self._chunk[:end], head)
 
-    def _predict(self, route: Route, raw: bytes, *, explain: bool) -> None:
+    def _predict(self, route: Route, pieces: Sequence[Piece], options: Options) -> None:
         assert self.door.predictor is not None
         self.cycle = PENDING
-        exchange = self._exchange = Exchange(self._respond, explain=explain)
+        exchange = self._exchange = Exchange(self._respond, options)
         try:
-            exchange.begin(self.door.predictor, route, raw)
+            exchange.begin(self.door.predictor, route, pieces)
         except Exception:
             log.exception("A query of application %s failed", route.app.name)
             self._withdraw()
@@ -258,7 +271,7 @@ class Connection(MendedProtocol):
     def _end(self, status: int, error: str, cause: str) -> None:
         """Refuse a request that cannot be read to its end, in its turn, and listen no more."""
         self._is_deaf = True
-        self._raw.clear()
+        self._body.take()
         self.reading_since = 0.0
         body = msgspec.json.encode({"error": error, "cause": cause})
         self._refusal = self._format(status, body, keep_alive=False)

@@ -14,46 +14,17 @@ from starlette.responses import Response
 from clipper import __version__
 from clipper.core.errors import InvalidInput, StateError, UnknownApplication
 from clipper.frontend.body import parse_json, shown
-from clipper.frontend.decode import CODECS, MalformedQuery, check_context
+from clipper.frontend.decode import CODECS, MalformedQuery
 from clipper.frontend.exchange import Exchange
 from clipper.frontend.failures import add_failures, json_response
 from clipper.frontend.guards import LastResort, TokenGuard
 from clipper.frontend.health import build_health
 from clipper.frontend.old_metrics import old_metrics
+from clipper.frontend.options import check_context, read_options
+from clipper.frontend.query_schemas import FEEDBACK, PREDICT
 from clipper.frontend.scrape import scrape, wants_prometheus
 from clipper.serving.services import Services
 from clipper.serving.snapshot import Route
-
-
-def _declare(properties: dict[str, str], example: dict[str, Any]) -> dict[str, Any]:
-    """A request body for OpenAPI; it is decoded by the application's input type, not by schema."""
-    schema = {
-        "type": "object",
-        "properties": {key: {"description": text} for key, text in properties.items()},
-        "example": example,
-    }
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
-PREDICT = _declare(
-    {
-        "input": "One input, of the application's input type.",
-        "input_batch": "Or an array of inputs; each gets an answer of its own.",
-        "version": "Ask this version of the linked model.",
-        "context": "Whose selection state applies, such as a user.",
-        "slo_ms": "A deadline tighter than the application's.",
-    },
-    {"input": [0.1, 0.2, 0.3]},
-)
-FEEDBACK = _declare(
-    {
-        "query_id": "The query that was answered.",
-        "input": "Or the input that was asked about.",
-        "label": "What was true.",
-        "context": "Whose selection state learns; `uid` is the same.",
-    },
-    {"query_id": 12, "label": 7},
-)
 
 
 def build_query_app(services: Services, query_token: str) -> FastAPI:
@@ -91,6 +62,8 @@ def _add_predict(app: FastAPI, services: Services) -> None:
     async def predict(name: str, request: Request) -> Response:
         """Predict; answers within the application's latency objective."""
         route = _route(services, name)
+        content_type = request.headers.get("content-type", "").encode("latin-1")
+        options = read_options(request.scope["query_string"], content_type)
         raw = await request.body()
         answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
@@ -99,10 +72,9 @@ def _add_predict(app: FastAPI, services: Services) -> None:
             if not answered.done():  # done: whoever asked has gone
                 answered.set_result(Response(body, status, headers, "application/json"))
 
-        explain = request.query_params.get("explain") == "1"
-        exchange = Exchange(respond, explain=explain)
+        exchange = Exchange(respond, options)
         try:
-            exchange.begin(services.predictor, route, raw)
+            exchange.begin(services.predictor, route, [raw])
             return await answered
         finally:
             exchange.cancel()

@@ -13,7 +13,7 @@ from clipper.core.errors import ModelFailed, ReplicaFailed
 from clipper.core.types import BatchOutputs, Input, InputType, ReplicaId
 from clipper.rpc import health_pb2
 from clipper.rpc.columns import decode_outputs, encode_batch
-from clipper.rpc.model_pb2 import Batch, BatchResult, DescribeRequest, Description
+from clipper.rpc.model_pb2 import BatchResult, DescribeRequest, Description
 from clipper.rpc.model_pb2 import InputType as WireType
 
 SERVICE = "clipper.v1.Model"
@@ -62,7 +62,6 @@ class GrpcReplica:
             self._check(await self._describe())
             self._stream = self._channel.stream_stream(
                 f"/{SERVICE}/Predict",
-                request_serializer=Batch.SerializeToString,
                 response_deserializer=BatchResult.FromString,
             )(metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
@@ -112,14 +111,13 @@ class GrpcReplica:
             ModelFailed: the model raised, or its answer does not fit.
             ReplicaFailed: the stream broke.
         """
-        self._batch_id += 1
-        batch = encode_batch(self._batch_id, self.input_type, inputs)
+        batch_id = self._batch_id = self._batch_id + 1
         try:
-            await self._stream.write(batch)
+            await self._stream.write(encode_batch(batch_id, self.input_type, inputs))
             result = await self._stream.read()
         except grpc.aio.AioRpcError as error:
             raise self._failure(error) from error
-        if result is grpc.aio.EOF or result.id != batch.id:
+        if result is grpc.aio.EOF or result.id != batch_id:
             raise ReplicaFailed(f"{self.id} broke off its stream.")
         if result.HasField("outputs"):
             outputs = decode_outputs(result.outputs, len(inputs))

@@ -13,7 +13,7 @@ from clipper.core.errors import ModelFailed
 from clipper.core.outputs import output_of
 from clipper.core.types import Input, InputType
 from clipper.rpc.columns import decode_outputs, encode_batch
-from clipper.rpc.model_pb2 import Outputs, OutputType
+from clipper.rpc.model_pb2 import Batch, Outputs, OutputType
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64) | st.text()
@@ -36,7 +36,7 @@ def arrays(draw: st.DrawFn) -> tuple[Input, np.ndarray[Any, Any]]:
 def test_arrays_of_any_shapes_can_be_told_apart_again(
     batch: list[tuple[Input, np.ndarray[Any, Any]]],
 ) -> None:
-    sent = encode_batch(1, InputType.DOUBLES, [input for input, _ in batch])
+    sent = Batch.FromString(encode_batch(1, InputType.DOUBLES, [input for input, _ in batch]))
     assert sent.size == len(batch)
     shapes = [tuple(shape.dims) for shape in sent.shapes]
     if len(shapes) == 1:
@@ -51,7 +51,7 @@ def test_arrays_of_any_shapes_can_be_told_apart_again(
 
 @given(blocks=st.lists(st.binary(max_size=20), min_size=1, max_size=8))
 def test_blocks_of_bytes_can_be_told_apart_again(blocks: list[bytes]) -> None:
-    sent = encode_batch(1, InputType.BYTES, [Input(block) for block in blocks])
+    sent = Batch.FromString(encode_batch(1, InputType.BYTES, [Input(block) for block in blocks]))
     found, start = [], 0
     for length in sent.lengths:
         found.append(sent.data[start : start + length])

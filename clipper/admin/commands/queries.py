@@ -2,11 +2,13 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from clipper.admin.errors import InvalidCall
+from clipper.admin.input_files import read_input
 from clipper.admin.messages import MISSING, Prediction
 from clipper.admin.terminal import AsJson, Session, command, parse_json
 
@@ -26,9 +28,15 @@ def query(  # noqa: PLR0913 -- an option for each key of a query
     session: Session,
     name: Name,
     input_: Annotated[
-        str, typer.Argument(metavar="JSON", help="The input; - reads it from stdin.")
-    ],
-    batch: Annotated[bool, typer.Option("--batch", help="JSON is a list of inputs.")] = False,
+        str | None, typer.Argument(metavar="JSON", help="The input; - reads it from stdin.")
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="Or a file with it: x.npy is an array, any other is bytes."),
+    ] = None,
+    batch: Annotated[
+        bool, typer.Option("--batch", help="JSON is a list of inputs; an array's rows are.")
+    ] = False,
     version: Annotated[
         str | None, typer.Option(help="A version of the model, not the current one.")
     ] = None,
@@ -46,8 +54,9 @@ def query(  # noqa: PLR0913 -- an option for each key of a query
       clipper-admin query digits '[0.1, 0.5, 0.9]'
       clipper-admin query greeter '"hello"' --json
       clipper-admin query digits '[[1, 2], [3, 4]]' --batch
+      clipper-admin query images --file image.npy
     """
-    value = parse_json(_text(input_), "The input")
+    value = _input(input_, file)
     options: dict[str, Any] = {
         "version": version,
         "context": context,
@@ -58,7 +67,7 @@ def query(  # noqa: PLR0913 -- an option for each key of a query
         prediction = session.clipper.predict(name, value, **options)
         _show(session, prediction, as_json)
         return
-    if not isinstance(value, list):
+    if not isinstance(value, list) and not getattr(value, "shape", ()):
         raise InvalidCall("--batch needs a list of inputs.", hint="Write [input, input, ...].")
     predictions = session.clipper.predict_batch(name, value, **options)
     if as_json:
@@ -68,8 +77,14 @@ def query(  # noqa: PLR0913 -- an option for each key of a query
             _show(session, one, as_json=False)
 
 
-def _text(argument: str) -> str:
-    return sys.stdin.read() if argument == "-" else argument
+def _input(text: str | None, file: Path | None) -> Any:
+    if (text is None) == (file is None):
+        raise InvalidCall(
+            "A query has one input, as JSON or in a file.", hint="Give one of JSON and --file."
+        )
+    if file is not None:
+        return read_input(file)
+    return parse_json(sys.stdin.read() if text == "-" else text or "", "The input")
 
 
 def _show(session: Session, prediction: Prediction, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -13,6 +14,7 @@ from clipper.admin.aio import AsyncQueryClient
 from clipper.admin.cli import app as cli
 from clipper.admin.client import ClipperConnection
 from clipper.admin.terminal import Target
+from clipper.frontend.frames import read_frames
 
 Json = dict[str, Any]
 Answer = tuple[int, Any]
@@ -70,7 +72,7 @@ class FakeDaemon:
         return httpx.Response(status, json=answer)
 
     def _query(self, request: httpx.Request) -> Answer:
-        body = json.loads(request.content) if request.content else {}
+        body = self._body(request)
         match request.method, request.url.path.strip("/").split("/"):
             case "GET", ["health", "live"]:
                 return 200, {"status": "live"}
@@ -86,6 +88,15 @@ class FakeDaemon:
                     return 404, {"error": "Not Found", "cause": "Unknown query."}
                 return 200, {"learned": bool(self.apps[app]["linked_models"])}
         return 404, {"error": "Not Found", "cause": request.url.path}
+
+    def _body(self, request: httpx.Request) -> Json:
+        if request.headers["Content-Type"] != "application/octet-stream":
+            return json.loads(request.content) if request.content else {}
+        app = self.apps.get(request.url.path.split("/")[1], {"input_type": "floats"})
+        inputs = read_frames([request.content], app["input_type"])
+        dtype = {"integers": "<i4", "floats": "<f4", "doubles": "<f8", "bytes": "u1"}
+        arrays = [np.frombuffer(one.data, dtype[app["input_type"]]) for one in inputs]
+        return {"input_batch": [array.tolist() for array in arrays]}
 
     def _predict(self, app: Json, body: Json) -> Json:
         if "input" in body:

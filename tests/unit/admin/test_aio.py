@@ -17,7 +17,7 @@ async def test_many_queries_at_once_get_their_own_answers(
     clipper.register_application("a", "floats", "-1", 20_000)
     clipper.link_model_to_app("a", "m")
     async with queries:
-        calls = [queries.predict("a", np.array([index, 1.0])) for index in range(20)]
+        calls = [queries.predict("a", np.array([index, 1.0], np.float32)) for index in range(20)]
         predictions = await asyncio.gather(*calls)
         assert [one.output for one in predictions] == [index + 1.0 for index in range(20)]
         assert len({one.query_id for one in predictions}) == 20

@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from tests.fakes.frames import frame
 
 CREATE = ("app", "create", "digits", "--input-type", "floats", "--slo-ms", "20")
 DEPLOY = ("model", "deploy", "m", "1", "--framework", "noop")
@@ -219,6 +222,48 @@ def test_a_query_may_come_from_stdin(run: Any) -> None:
     result = run("query", "digits", "-", input="[1, 2]")
     assert result.stdout == '"none"\n'
     assert "No connected models found" in result.stderr
+
+
+def test_a_query_may_come_from_a_file(run: Any, daemon: Any, tmp_path: Path) -> None:
+    run(*CREATE)
+    run(*DEPLOY)
+    run("app", "link", "digits", "m")
+    array = np.array([[1, 2], [3, 4]], np.float32)
+    np.save(tmp_path / "two.npy", array)
+    assert run("query", "digits", "--file", str(tmp_path / "two.npy")).stdout == "10.0\n"
+    assert daemon.requests[-1].content == frame("floats", array.tobytes(), (2, 2))
+    rows = run("query", "digits", "--file", str(tmp_path / "two.npy"), "--batch")
+    assert rows.stdout == "3.0\n7.0\n"
+    run("app", "create", "raw", "--input-type", "bytes", "--slo-ms", "20")
+    (tmp_path / "raw.jpg").write_bytes(b"\xff\xd8")
+    assert run("query", "raw", "--file", str(tmp_path / "raw.jpg")).exit_code == 0
+    assert daemon.requests[-1].content == frame("bytes", b"\xff\xd8")
+
+
+def test_a_file_that_is_none_of_these_is_wrong_usage(run: Any, daemon: Any, tmp_path: Path) -> None:
+    (tmp_path / "bad.npy").write_bytes(b"no array")
+    (tmp_path / "empty.npy").touch()
+    np.save(tmp_path / "objects.npy", np.array([{"a": 1}]), allow_pickle=True)
+    np.save(tmp_path / "long.npy", np.array([1, 2]))
+    np.save(tmp_path / "one.npy", np.float32(1))
+    (tmp_path / "raw").write_bytes(b"raw")
+    for name, *more in (
+        ("missing.npy",),
+        ("missing.jpg",),
+        ("bad.npy",),
+        ("empty.npy",),
+        ("objects.npy",),
+        ("long.npy",),
+        (".",),
+        ("one.npy", "--batch"),
+        ("raw", "--batch"),
+        ("raw", "[1]"),
+    ):
+        result = run("query", "digits", "--file", str(tmp_path / name), *more)
+        assert (result.exit_code, result.stdout) == (2, ""), result.stderr
+        assert "Next:  " in result.stderr
+    assert run("query", "digits").exit_code == 2
+    assert daemon.requests == []
 
 
 def test_help_has_examples_and_the_exit_codes(run: Any) -> None:

@@ -200,12 +200,15 @@ def test_logs_are_read_and_saved(daemon: Any, clipper: ClipperConnection, tmp_pa
 
 def test_queries_take_arrays_and_answer_values(clipper: ClipperConnection) -> None:
     clipper.register_application("a", "floats", "-1", 20_000)
-    default = clipper.predict("a", np.array([1.0, 2.0]))
+    default = clipper.predict("a", np.array([1.0, 2.0], np.float32))
     assert (default.output, default.is_default) == ("-1", True)
     assert not clipper.feedback("a", 3, query_id=default.query_id).learned
     clipper.link_model_to_app("a", "m")
-    assert clipper.predict("a", np.array([1.0, 2.0])).output == 3.0
-    assert [one.output for one in clipper.predict_batch("a", np.eye(2))] == [1.0, 1.0]
+    assert clipper.predict("a", np.array([1.0, 2.0], np.float32)).output == 3.0
+    assert [one.output for one in clipper.predict_batch("a", np.eye(2, dtype=np.float32))] == [
+        1.0,
+        1.0,
+    ]
     assert len(clipper.predict_batch("a", [[1.0]])) == 1
     assert clipper.predict_batch("a", []) == []
     assert clipper.feedback("a", 3, input=[1.0]).learned

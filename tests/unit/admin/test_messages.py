@@ -19,6 +19,8 @@ from clipper.admin.messages import (
     predict_batch_request,
     predict_request,
 )
+from clipper.frontend.options import Options, read_options
+from tests.fakes.frames import frame
 
 ANSWER = {"query_id": 3, "output": 1.5, "default": False, "models": ["m:1"]}
 
@@ -82,14 +84,75 @@ def test_a_query_carries_only_what_was_given() -> None:
     }
 
 
-def test_a_batch_may_be_an_array_or_a_generator() -> None:
-    rows = np.array([[1, 2], [3, 4]])
-    assert predict_batch_request("a", rows, QueryOptions()).body == (
-        b'{"input_batch":[[1,2],[3,4]]}'
+def test_a_batch_may_be_a_generator() -> None:
+    rows = ([row] for row in range(3))
+    assert predict_batch_request("a", rows, QueryOptions()).body == b'{"input_batch":[[0],[1],[2]]}'
+
+
+FLOATS = np.array([[1, 2], [3, 4]], np.float32)
+
+
+def test_arrays_and_bytes_are_sent_as_frames() -> None:
+    array = predict_request("a", FLOATS, QueryOptions())
+    assert (array.method, array.path) == ("POST", "/a/predict")
+    assert array.content_type == "application/octet-stream"
+    assert array.body == frame("floats", FLOATS.tobytes(), (2, 2))
+    for block in (b"\0\xff", bytearray(b"\0\xff"), memoryview(b"\0\xff")):
+        assert predict_request("a", block, QueryOptions()).body == frame("bytes", b"\0\xff")
+
+
+def test_what_json_has_keys_for_goes_into_the_url_with_frames() -> None:
+    options = QueryOptions("2", "größer & mehr", 0.5, explain=True)
+    framed = predict_request("a", FLOATS, options)
+    query = framed.path.partition("?")[2].encode()
+    assert read_options(query, framed.content_type.encode()) == Options(
+        True, True, "2", "größer & mehr", 0.0005
     )
-    assert predict_batch_request("a", (b for b in [b"x"]), QueryOptions()).body == (
-        b'{"input_batch":["eA=="]}'
-    )
+
+
+def test_a_batch_goes_as_frames_if_all_of_it_can() -> None:
+    rows = [frame("floats", row.tobytes()) for row in FLOATS]
+    for inputs in (FLOATS, list(FLOATS), iter(FLOATS)):
+        assert predict_batch_request("a", inputs, QueryOptions()).body == b"".join(rows)
+    mixed = predict_batch_request("a", [FLOATS[0], [5.0]], QueryOptions())
+    assert mixed.content_type == "application/json"
+    assert mixed.body == b'{"input_batch":[[1.0,2.0],[5.0]]}'
+    assert predict_batch_request("a", [], QueryOptions()).body == b'{"input_batch":[]}'
+
+
+@pytest.mark.parametrize("value", [np.float32(0.5), np.array(0.5), [0.5], "text", None, {"a": 1}])
+def test_all_else_is_sent_as_json(value: object) -> None:
+    asked = predict_request("a", value, QueryOptions())
+    assert asked.content_type == "application/json"
+    assert asked.body == encode({"input": value})
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([1, 2]),
+        np.array([1, 2], np.uint8),
+        np.array([1, 2], np.float16),
+        np.array([1, 2], ">f4"),
+        np.array([True]),
+        np.array(["a"]),
+        np.array([None]),
+        np.array([1j]),
+    ],
+    ids=lambda array: str(array.dtype),
+)
+def test_an_array_of_what_no_model_takes_is_refused_with_the_fix(array: Any) -> None:
+    with pytest.raises(InvalidCall, match=f"array of {array.dtype}") as refusal:
+        predict_request("a", array, QueryOptions())
+    assert "astype('int32')" in refusal.value.hint
+    with pytest.raises(InvalidCall, match=f"array of {array.dtype}"):
+        predict_batch_request("a", [array], QueryOptions())
+
+
+def test_feedback_names_an_input_as_json_whatever_it_is() -> None:
+    told = feedback_request("a", 1, None, FLOATS[0], None)
+    assert told.content_type == "application/json"
+    assert told.body == b'{"input":[1.0,2.0],"label":1}'
 
 
 def test_feedback_names_its_query_by_id_or_by_input() -> None:

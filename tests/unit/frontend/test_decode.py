@@ -10,11 +10,11 @@ from clipper.core.errors import InvalidInput
 from clipper.core.types import Input, InputType
 from clipper.frontend.decode import (
     CODECS,
-    MAX_CONTEXT,
     MAX_INPUTS,
     MalformedQuery,
     QueryRequest,
 )
+from clipper.frontend.options import MAX_CONTEXT
 
 DEEP = 200_000
 HUGE = "1" + "0" * 400

@@ -11,7 +11,9 @@ from clipper.abstraction.layer import Limits
 from clipper.core.metrics import APPLICATION_OUTCOMES
 from clipper.frontend.decode import MAX_INPUTS
 from clipper.frontend.exchange import Exchange
+from clipper.frontend.options import Options
 from clipper.state.memory import MemoryStore
+from tests.fakes.frames import frame
 from tests.fakes.predicting import SLO_S, Rig, application, configuration
 from tests.fakes.replica import Behaviour
 
@@ -60,14 +62,12 @@ async def rig(store: MemoryStore) -> AsyncIterator[Rig]:
     await rig.close()
 
 
-def begin(
-    rig: Rig, body: bytes | dict[str, Any], *, explain: bool = False
-) -> tuple[Answers, Exchange]:
+def begin(rig: Rig, body: bytes | dict[str, Any], **options: Any) -> tuple[Answers, Exchange]:
     """Start a request to application `a`."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     answers = Answers()
-    exchange = Exchange(answers, explain=explain)
-    exchange.begin(rig.predictor, rig.predictor.snapshot["a"], raw)
+    exchange = Exchange(answers, Options(**options))
+    exchange.begin(rig.predictor, rig.predictor.snapshot["a"], [raw])
     return answers, exchange
 
 
@@ -262,6 +262,71 @@ async def test_overload_after_the_contexts_were_loaded_refuses_the_request_once(
 
 async def test_more_inputs_than_a_request_may_have_are_refused_unseen(rig: Rig) -> None:
     answers, _ = begin(rig, {"input_batch": ["1"] * (MAX_INPUTS + 1)})
+    status, refusal = answers.one
+    assert (status, refusal["error"]) == (400, "Query processing error")
+    assert counted(rig) == {}
+
+
+# Frames
+
+
+async def test_a_frame_is_answered_with_the_bare_object_and_several_with_a_batch(rig: Rig) -> None:
+    await rig.start("m:1")
+    one, _ = begin(rig, frame("strings", b"7"), is_framed=True)
+    two, _ = begin(rig, frame("strings", b"8") + frame("strings", b"9"), is_framed=True)
+    await asyncio.sleep(0.05)
+    assert one.body["output"] == 7
+    assert [answer["output"] for answer in two.body["batch_predictions"]] == [8, 9]
+
+
+async def test_the_cache_knows_an_input_whichever_way_it_came(rig: Rig) -> None:
+    await rig.start("m:1")
+    begin(rig, {"input": "7"})
+    begin(rig, frame("strings", b"8"), is_framed=True)
+    await asyncio.sleep(0.05)
+    framed, _ = begin(rig, frame("strings", b"7"), is_framed=True, explain=True)
+    plain, _ = begin(rig, {"input": "8"}, explain=True)
+    assert framed.body["cache"] == plain.body["cache"] == "exact"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b'{"input": "1"}', frame("bytes", b"1"), frame("strings", b"\xff")]
+)
+async def test_what_is_no_frame_is_refused_and_not_counted(rig: Rig, body: bytes) -> None:
+    answers, _ = begin(rig, body, is_framed=True)
+    status, refusal = answers.one
+    assert (status, refusal["error"]) == (400, "Frame error")
+    assert refusal["cause"]
+    assert counted(rig) == {}
+
+
+async def test_the_version_is_checked_before_the_frames(rig: Rig) -> None:
+    for body in (frame("strings", b"1"), b"no frame"):
+        answers, _ = begin(rig, body, is_framed=True, version="9")
+        cause = "Requested version: 9 does not exist for model: m"
+        assert answers.one == (400, {"error": "Query processing error", "cause": cause})
+    await rig.start("m:1")
+    answers, _ = begin(rig, frame("strings", b"1"), is_framed=True, version="1")
+    await asyncio.sleep(0.05)
+    assert answers.body["models"] == ["m:1"]
+
+
+async def test_a_tighter_deadline_and_a_context_go_with_frames(store: MemoryStore) -> None:
+    rig = Rig(store)
+    rig.serve(configuration([application("a", "m", policy="exp3")], ["m:1"]))
+    await rig.start("m:1", Behaviour(fixed_s=1.0))
+    answers, exchange = begin(
+        rig, frame("strings", b"1"), is_framed=True, slo_s=0.005, context="ann"
+    )
+    (query,) = exchange.queries
+    assert query.context == "ann"
+    await asyncio.sleep(0.007)
+    assert answers.body["default_explanation"] == LATE
+    await rig.close()
+
+
+async def test_more_frames_than_a_request_may_have_are_refused(rig: Rig) -> None:
+    answers, _ = begin(rig, frame("strings", b"1") * (MAX_INPUTS + 1), is_framed=True)
     status, refusal = answers.one
     assert (status, refusal["error"]) == (400, "Query processing error")
     assert counted(rig) == {}

@@ -12,6 +12,7 @@ import pytest
 from clipper.abstraction.layer import Limits
 from clipper.core.tasks import Tasks
 from clipper.frontend.query_app import build_query_app
+from tests.fakes.frames import frame
 from tests.fakes.predicting import application
 from tests.fakes.world import World, id_of
 
@@ -27,6 +28,11 @@ class Client:
     def __init__(self, world: World, http: httpx.AsyncClient) -> None:
         self.world = world
         self.http = http
+
+    async def post_frames(self, path: str, *frames: bytes) -> httpx.Response:
+        """A body of frames."""
+        headers = {"Content-Type": "application/octet-stream"}
+        return await self.http.post(path, content=b"".join(frames), headers=headers)
 
     async def post(self, path: str, body: object) -> httpx.Response:
         """Whatever the body, and with no word about its type, as many clients do."""
@@ -64,6 +70,44 @@ async def test_explain_is_asked_for_in_the_url() -> None:
         assert "timing" in (await client.post("/a/predict?explain=1", {"input": "7"})).json()
         for query in ("", "?explain=0", "?explain", "?x=explain=1"):
             assert "timing" not in (await client.post(f"/a/predict{query}", {"input": "7"})).json()
+
+
+async def test_frames_are_read_by_the_same_route() -> None:
+    async with serving() as client:
+        one = await client.post_frames("/a/predict?explain=1&version=1", frame("strings", b"7"))
+        assert (one.json()["output"], one.json()["cache"]) == (7, "none")
+        again = await client.post("/a/predict?explain=1", {"input": "7"})
+        assert again.json()["cache"] == "exact"
+        two = await client.post_frames(
+            "/a/predict/", frame("strings", b"7"), frame("strings", b"8")
+        )
+        assert [answer["output"] for answer in two.json()["batch_predictions"]] == [7, 8]
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "error", "cause"),
+    [
+        ("", frame("bytes", b"7"), "Frame error", "this application takes strings"),
+        ("", b'{"input": "7"}', "Frame error", "application/json"),
+        ("?version=9", frame("strings", b"7"), "Query processing error", "version: 9 does not"),
+        ("?slo_ms=x", frame("strings", b"7"), "Query processing error", "slo_ms is 'x'"),
+        ("?context=%ff", frame("strings", b"7"), "Query processing error", "not UTF-8"),
+    ],
+    ids=range(5),
+)
+async def test_frames_and_parameters_that_are_none_are_refused(
+    query: str, body: bytes, error: str, cause: str
+) -> None:
+    async with serving() as client:
+        answer = await client.post_frames(f"/a/predict{query}", body)
+        assert (answer.status_code, answer.json()["error"]) == (400, error)
+        assert cause in answer.json()["cause"]
+
+
+async def test_with_json_the_urls_other_parameters_mean_nothing() -> None:
+    async with serving() as client:
+        answer = await client.post("/a/predict?version=9&slo_ms=x&context=%ff", {"input": "7"})
+        assert answer.json()["output"] == 7
 
 
 async def test_a_late_model_is_answered_for_by_the_deadline() -> None:
@@ -299,3 +343,11 @@ async def test_the_routes_are_described() -> None:
     async with serving() as client:
         paths = (await client.http.get("/openapi.json")).json()["paths"]
         assert {"/{name}/predict", "/{name}/feedback", "/{name}/update", "/metrics"} <= set(paths)
+        predict = paths["/{name}/predict"]["post"]
+        assert set(predict["requestBody"]["content"]) == {
+            "application/json",
+            "application/octet-stream",
+        }
+        named = {parameter["name"]: parameter["in"] for parameter in predict["parameters"]}
+        assert named.pop("name") == "path"
+        assert named == dict.fromkeys(("explain", "version", "context", "slo_ms"), "query")

@@ -9,13 +9,18 @@ from clipper.core.errors import ModelFailed
 from clipper.core.outputs import output_of
 from clipper.core.types import Input, InputType
 from clipper.rpc.columns import WIRE_TYPE, decode_outputs, encode_batch
-from clipper.rpc.model_pb2 import Outputs, OutputType
+from clipper.rpc.model_pb2 import Batch, Outputs, OutputType
 
 DOUBLES = InputType.DOUBLES
 
 
 def vector(*numbers: float) -> Input:
     return Input(struct.pack(f"<{len(numbers)}d", *numbers))
+
+
+def sent(batch_id: int, input_type: InputType, inputs: list[Input]) -> Batch:
+    """What arrives of a batch."""
+    return Batch.FromString(encode_batch(batch_id, input_type, inputs))
 
 
 def texts(*blocks: bytes, kind: OutputType = OutputType.TEXT) -> Outputs:
@@ -30,7 +35,7 @@ def numbers(array: object, kind: OutputType, dtype: str) -> Outputs:
 
 
 def test_equal_vectors_share_one_shape_and_lie_back_to_back() -> None:
-    batch = encode_batch(7, DOUBLES, [vector(1, 2), vector(3, 4)])
+    batch = sent(7, DOUBLES, [vector(1, 2), vector(3, 4)])
     assert (batch.id, batch.size) == (7, 2)
     assert [list(shape.dims) for shape in batch.shapes] == [[2]]
     assert np.frombuffer(batch.data, "<f8").tolist() == [1, 2, 3, 4]
@@ -38,34 +43,44 @@ def test_equal_vectors_share_one_shape_and_lie_back_to_back() -> None:
 
 
 def test_vectors_of_different_length_have_a_shape_each() -> None:
-    batch = encode_batch(1, DOUBLES, [vector(1, 2), vector(), vector(3)])
+    batch = sent(1, DOUBLES, [vector(1, 2), vector(), vector(3)])
     assert [list(shape.dims) for shape in batch.shapes] == [[2], [0], [1]]
 
 
 def test_a_tensor_keeps_its_shape() -> None:
     tensor = Input(vector(1, 2, 3, 4, 5, 6).data, (2, 3))
-    batch = encode_batch(1, DOUBLES, [tensor, tensor])
+    batch = sent(1, DOUBLES, [tensor, tensor])
     assert [list(shape.dims) for shape in batch.shapes] == [[2, 3]]
 
 
 def test_empty_vectors_are_legal() -> None:
-    batch = encode_batch(1, DOUBLES, [vector(), vector()])
+    batch = sent(1, DOUBLES, [vector(), vector()])
     assert [list(shape.dims) for shape in batch.shapes] == [[0]]
     assert batch.data == b""
 
 
 @pytest.mark.parametrize("input_type", [InputType.INTEGERS, InputType.FLOATS])
 def test_smaller_numbers_make_longer_vectors_of_the_same_bytes(input_type: InputType) -> None:
-    batch = encode_batch(1, input_type, [Input(bytes(12))])
+    batch = sent(1, input_type, [Input(bytes(12))])
     assert [list(shape.dims) for shape in batch.shapes] == [[3]]
 
 
 @pytest.mark.parametrize("input_type", [InputType.STRINGS, InputType.BYTES, InputType.JSON])
 def test_texts_and_bytes_come_with_their_lengths(input_type: InputType) -> None:
-    batch = encode_batch(1, input_type, [Input("ä".encode()), Input(b""), Input(b"xyz")])
+    batch = sent(1, input_type, [Input("ä".encode()), Input(b""), Input(b"xyz")])
     assert list(batch.lengths) == [2, 0, 3]
     assert batch.data == "äxyz".encode()
     assert not batch.shapes
+
+
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 16_383, 16_384, 2_097_152, 5_000_000])
+def test_data_of_any_size_arrives_whole(size: int) -> None:
+    blocks = [b"x" * (size // 2), b"y" * (size - size // 2)]
+    batch = sent(3, InputType.BYTES, [Input(block) for block in blocks])
+    assert batch == Batch(
+        id=3, input_type=WIRE_TYPE[InputType.BYTES], size=2, data=b"".join(blocks),
+        lengths=map(len, blocks),
+    )  # fmt: skip
 
 
 def test_every_input_type_has_its_own_on_the_wire() -> None:
