@@ -12,6 +12,8 @@ from clipper.admin.errors import InvalidCall
 MEDIA_TYPE = "application/octet-stream"
 ARRAY_TYPES = {"<i4": 1, "<f4": 2, "<f8": 3}
 """The type of an array's frame, by the name that numpy's array interface has for its numbers."""
+SENT_AS = {"i": "<i4", "u": "<i4", "f": "<f8"}
+"""How an array of other numbers is sent, by their kind; `e`, of two bytes, is an `f` too."""
 BYTES_TYPE = 5
 
 
@@ -27,14 +29,24 @@ def frame_of(value: Any) -> bytes | None:
     layout = getattr(value, "__array_interface__", None)
     if layout is None or not layout["shape"]:  # a numpy scalar is a number like any other
         return None
-    number = ARRAY_TYPES.get(layout["typestr"])
-    if number is None:
+    if layout["typestr"] not in ARRAY_TYPES:
+        kind = SENT_AS.get(layout["typestr"][1])
+        if kind is None:
+            return None
+        value = _narrowed(value, kind)
+        layout = value.__array_interface__
+    return _frame(ARRAY_TYPES[layout["typestr"]], layout["shape"], value.tobytes())
+
+
+def _narrowed(array: Any, kind: str) -> Any:
+    """The array in another type, if every number is the same in it."""
+    narrowed = array.astype(kind)
+    if not (narrowed == array).all():
         raise InvalidCall(
-            f"An array of {getattr(value, 'dtype', layout['typestr'])} cannot be sent as it is.",
-            hint="Make it what the application takes: array.astype('int32') for integers, "
-            "'float32' for floats, 'float64' for doubles, or array.tolist() for JSON.",
+            f"The array of {array.dtype} has numbers that {narrowed.dtype} has not.",
+            hint="Make it float64 with array.astype('float64'), or send array.tolist().",
         )
-    return _frame(number, layout["shape"], value.tobytes())
+    return narrowed
 
 
 def _frame(number: int, shape: tuple[int, ...], data: bytes) -> bytes:

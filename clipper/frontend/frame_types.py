@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from clipper.core.errors import InvalidInput
 from clipper.core.outputs import NOT_JSON
@@ -14,7 +15,12 @@ from clipper.frontend.decode import canonical
 ELEMENTS = ("nothing", "int32", "float32", "float64", "UTF-8 text", "bytes", "JSON text")
 """By the number of the type."""
 
+NUMBERS: dict[int, np.dtype[Any]] = {1: np.dtype("<i4"), 2: np.dtype("<f4"), 3: np.dtype("<f8")}
+"""The types of arrays, by number."""
+
 Check = Callable[[list[Input]], list[Input]]
+Convert = Callable[[NDArray[Any], int], bytes]
+"""(an array of another type, the number of its frame) -> the data as this type has it."""
 
 
 class MalformedFrame(InvalidInput):
@@ -28,19 +34,26 @@ class FrameType(NamedTuple):
 
     input_type: str
     number: int
-    item_bytes: int
     check: Check
     """Refuses inputs that are none of this type, and makes equal those that mean the same."""
+    converted: frozenset[int] = frozenset()
+    """Arrays of these types are taken too, as JSON would be that has such numbers."""
+    convert: Convert | None = None
 
     @property
     def element(self) -> str:
         """What a frame of it holds."""
         return ELEMENTS[self.number]
 
-    @property
-    def is_array(self) -> bool:
-        """Whether it may have more than one dimension."""
-        return self.item_bytes > 1
+    def take(self, number: int, data: bytes, shape: tuple[int, ...] | None, index: int) -> Input:
+        """The input in a frame of this type, or of one that is converted to it."""
+        if number == self.number:
+            return Input(data, shape)
+        assert self.convert is not None
+        array = np.frombuffer(data, NUMBERS[number])
+        if self.number in NUMBERS:
+            return Input(self.convert(array, index), shape)
+        return Input(self.convert(array if shape is None else array.reshape(shape), index))
 
 
 def _take(inputs: list[Input]) -> list[Input]:
@@ -91,14 +104,29 @@ def _canonical(text: bytes, index: int) -> bytes:
         raise MalformedFrame(f"Frame {index} is not JSON: {error}") from None
 
 
+def _to_float32(array: NDArray[Any], index: int) -> bytes:
+    with np.errstate(over="ignore"):  # what is beyond its range becomes infinite, and is refused
+        return array.astype("<f4").tobytes()
+
+
+def _to_float64(array: NDArray[Any], index: int) -> bytes:
+    return array.astype("<f8").tobytes()
+
+
+def _to_json(array: NDArray[Any], index: int) -> bytes:
+    if not np.isfinite(array).all():
+        raise MalformedFrame(f"Frame {index} has NaN or infinity in it, which JSON has not.")
+    return canonical(array.tolist())
+
+
 FRAME_TYPES = {
     one.input_type: one
     for one in (
-        FrameType("integers", 1, 4, _take),
-        FrameType("floats", 2, 4, _check_finite("<f4")),
-        FrameType("doubles", 3, 8, _check_finite("<f8")),
-        FrameType("strings", 4, 1, _check_text),
-        FrameType("bytes", 5, 1, _take),
-        FrameType("json", 6, 1, _read_json),
+        FrameType("integers", 1, _take),
+        FrameType("floats", 2, _check_finite("<f4"), frozenset({1, 3}), _to_float32),
+        FrameType("doubles", 3, _check_finite("<f8"), frozenset({1, 2}), _to_float64),
+        FrameType("strings", 4, _check_text),
+        FrameType("bytes", 5, _take),
+        FrameType("json", 6, _read_json, frozenset(NUMBERS), _to_json),
     )
 }

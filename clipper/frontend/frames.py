@@ -11,8 +11,9 @@ A body is one frame or more, back to back, each of them one input; integers are 
            8+4n           the data: as many elements as the dimensions' product, packed
 
 One dimension makes a vector, more a tensor. Text, bytes and JSON have one, their length in bytes.
-The type has to be the application's. The inputs are the very ones that JSON would give, so that the
-cache knows them whichever way they come.
+The type has to be the application's, or one that JSON would let pass: whole numbers and floats of
+the other width where it takes floats, any numbers where it takes JSON. The inputs are the very ones
+that JSON would give, so that the cache knows them whichever way they come.
 
 A body comes as the pieces in which it was received. Where it is a single frame, its data is copied
 once, out of all of them; what a head claims is compared with what is there before that.
@@ -27,7 +28,13 @@ from typing import NamedTuple, NoReturn
 from clipper.core.errors import InvalidInput
 from clipper.core.types import Input
 from clipper.frontend.decode import MAX_DIMENSIONS, MAX_INPUTS
-from clipper.frontend.frame_types import ELEMENTS, FRAME_TYPES, FrameType, MalformedFrame
+from clipper.frontend.frame_types import (
+    ELEMENTS,
+    FRAME_TYPES,
+    NUMBERS,
+    FrameType,
+    MalformedFrame,
+)
 from clipper.frontend.pieces import Piece
 
 MAGIC = b"CLPT"
@@ -41,6 +48,8 @@ MAX_EMPTY = 10_000
 class Frame(NamedTuple):
     """Where the data of a frame is, and its shape where it is a tensor."""
 
+    number: int
+    """Of its type."""
     start: int
     stop: int
     shape: tuple[int, ...] | None
@@ -60,7 +69,7 @@ def read_frames(pieces: Sequence[Piece], input_type: str) -> list[Input]:
     frame = _find(first, 0, size, expected)
     if frame.stop == size:
         data = b"".join([memoryview(first)[frame.start :], *pieces[1:]])
-        return expected.check([Input(data, frame.shape)])
+        return expected.check([expected.take(frame.number, data, frame.shape, 0)])
     return expected.check(_split(b"".join(pieces), expected))
 
 
@@ -78,7 +87,8 @@ def _split(body: bytes, expected: FrameType) -> list[Input]:
         except MalformedFrame as error:
             place = f"Frame {len(inputs)}, at byte {at} of the body: "
             raise MalformedFrame(place + error.message, hint=error.hint) from None
-        inputs.append(Input(body[frame.start : frame.stop], frame.shape))
+        data = body[frame.start : frame.stop]
+        inputs.append(expected.take(frame.number, data, frame.shape, len(inputs)))
         at = frame.stop
     return inputs
 
@@ -90,20 +100,21 @@ def _find(body: Piece, at: int, size: int, expected: FrameType) -> Frame:
     magic, version, number, dimensions = HEAD.unpack_from(body, at)
     if magic != MAGIC or version != VERSION:
         _refuse_beginning(magic, version)
-    if number != expected.number:
+    if number != expected.number and number not in expected.converted:
         _refuse_type(number, expected)
     start = at + HEAD.size + 4 * dimensions
     if start > size or not 1 <= dimensions <= MAX_DIMENSIONS:
         _refuse_dimensions(dimensions)
     shape = _dimensions(dimensions).unpack_from(body, at + HEAD.size)
-    stop = start + expected.item_bytes * prod(shape)
+    item_bytes = NUMBERS[number].itemsize if number in NUMBERS else 1
+    stop = start + item_bytes * prod(shape)
     if stop > size:
         claimed, there = stop - start, size - start
         raise MalformedFrame(f"Shape {list(shape)} takes {claimed} bytes; {there} are there.")
     if dimensions == 1:
-        return Frame(start, stop, None)
-    _check_tensor(shape, expected)
-    return Frame(start, stop, shape)
+        return Frame(number, start, stop, None)
+    _check_tensor(shape, number)
+    return Frame(number, start, stop, shape)
 
 
 def _refuse_beginning(magic: bytes, version: int) -> NoReturn:
@@ -131,10 +142,10 @@ def _refuse_dimensions(count: int) -> NoReturn:
     raise MalformedFrame(f"The body ends amid the {count} dimensions of a frame.")
 
 
-def _check_tensor(shape: tuple[int, ...], expected: FrameType) -> None:
-    if not expected.is_array:
+def _check_tensor(shape: tuple[int, ...], number: int) -> None:
+    if number not in NUMBERS:
         raise MalformedFrame(
-            f"The frame has {len(shape)} dimensions; {expected.element} has one, its "
+            f"The frame has {len(shape)} dimensions; {ELEMENTS[number]} has one, its "
             "length in bytes."
         )
     if 0 in shape and prod(size or 1 for size in shape) > MAX_EMPTY:

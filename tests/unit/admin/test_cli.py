@@ -244,7 +244,7 @@ def test_a_file_that_is_none_of_these_is_wrong_usage(run: Any, daemon: Any, tmp_
     (tmp_path / "bad.npy").write_bytes(b"no array")
     (tmp_path / "empty.npy").touch()
     np.save(tmp_path / "objects.npy", np.array([{"a": 1}]), allow_pickle=True)
-    np.save(tmp_path / "long.npy", np.array([1, 2]))
+    np.save(tmp_path / "long.npy", np.array([2**40]))
     np.save(tmp_path / "one.npy", np.float32(1))
     (tmp_path / "raw").write_bytes(b"raw")
     for name, *more in (

@@ -128,25 +128,35 @@ def test_all_else_is_sent_as_json(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "array",
+    ("array", "sent"),
     [
-        np.array([1, 2]),
-        np.array([1, 2], np.uint8),
-        np.array([1, 2], np.float16),
-        np.array([1, 2], ">f4"),
-        np.array([True]),
-        np.array(["a"]),
-        np.array([None]),
-        np.array([1j]),
+        (np.array([1, 2]), np.array([1, 2], "<i4")),
+        (np.array([[1, 255]], np.uint8), np.array([[1, 255]], "<i4")),
+        (np.array([1, 2.5], np.float16), np.array([1, 2.5], "<f8")),
+        (np.array([1, 2.5], ">f4"), np.array([1, 2.5], "<f8")),
     ],
     ids=lambda array: str(array.dtype),
 )
-def test_an_array_of_what_no_model_takes_is_refused_with_the_fix(array: Any) -> None:
-    with pytest.raises(InvalidCall, match=f"array of {array.dtype}") as refusal:
-        predict_request("a", array, QueryOptions())
-    assert "astype('int32')" in refusal.value.hint
-    with pytest.raises(InvalidCall, match=f"array of {array.dtype}"):
-        predict_batch_request("a", [array], QueryOptions())
+def test_an_array_of_other_numbers_is_sent_as_numbers_that_are_the_same(
+    array: Any, sent: Any
+) -> None:
+    request = predict_request("a", array, QueryOptions())
+    assert request == predict_request("a", sent, QueryOptions())
+    assert request.content_type == "application/octet-stream"
+
+
+@pytest.mark.parametrize("number", [2**40, -(2**31) - 1])
+def test_numbers_that_no_type_of_a_frame_has_are_refused_with_the_fix(number: int) -> None:
+    with pytest.raises(InvalidCall, match="array of int64 has numbers that int32") as refusal:
+        predict_request("a", np.array([number]), QueryOptions())
+    assert "astype('float64')" in refusal.value.hint
+
+
+@pytest.mark.parametrize("array", [np.array([True]), np.array(["a"]), np.array([{"b": 1}, None])])
+def test_an_array_of_what_are_no_numbers_goes_as_json(array: Any) -> None:
+    request = predict_request("a", array, QueryOptions())
+    assert request.content_type == "application/json"
+    assert json.loads(request.body or b"") == {"input": array.tolist()}
 
 
 def test_feedback_names_an_input_as_json_whatever_it_is() -> None:

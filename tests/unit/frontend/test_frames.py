@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,13 +98,48 @@ def test_a_request_holds_a_bounded_number_of_inputs() -> None:
 
 @pytest.mark.parametrize("input_type", sorted(FRAME_TYPES))
 def test_a_frame_of_another_type_is_refused_with_both_named_and_the_fix(input_type: str) -> None:
+    expected = FRAME_TYPES[input_type]
     for other in FRAME_TYPES.values():
-        if other.input_type != input_type:
+        if other is not expected and other.number not in expected.converted:
             said = cause(input_type, frame(other.input_type, b"\0" * 8))
-            expected = FRAME_TYPES[input_type]
             assert f"of type {other.number} ({other.element})" in said
             assert f"this application takes {input_type}" in said
             assert f"Send type {expected.number} ({expected.element})." in said
+
+
+WHOLE, WIDE = np.array([[1, -2]], "<i4"), np.array([0.5, 0.1], "<f8")
+
+
+@pytest.mark.parametrize(
+    ("input_type", "sent", "array", "expected"),
+    [
+        ("floats", "integers", WHOLE, Input(WHOLE.astype("<f4").tobytes(), (1, 2))),
+        ("doubles", "integers", WHOLE, Input(WHOLE.astype("<f8").tobytes(), (1, 2))),
+        ("floats", "doubles", WIDE, Input(WIDE.astype("<f4").tobytes())),
+        (
+            "doubles",
+            "floats",
+            WIDE.astype("<f4"),
+            Input(WIDE.astype("<f4").astype("<f8").tobytes()),
+        ),
+        ("json", "doubles", WIDE, Input(b"[0.5,0.1]")),
+        ("json", "integers", WHOLE, Input(b"[[1,-2]]")),
+    ],
+)
+def test_numbers_are_taken_wherever_json_would_let_them_pass(
+    input_type: str, sent: str, array: Any, expected: Input
+) -> None:
+    data = frame(sent, array.tobytes(), array.shape)
+    assert read(input_type, data) == [expected]
+    other = frame(input_type, expected.data, array.shape) if input_type != "json" else data
+    assert read(input_type, data, other) == [expected, expected]
+
+
+def test_what_is_beyond_the_range_of_the_applications_numbers_is_refused() -> None:
+    data = np.array([1.0, 1e39], "<f8").tobytes()
+    assert "Every number has to be finite" in cause("floats", frame("doubles", data))
+    data = np.array([np.nan], "<f8").tobytes()
+    assert "NaN or infinity" in cause("json", frame("doubles", data))
 
 
 @pytest.mark.parametrize("number", [0, 7, 255])
