@@ -10,7 +10,6 @@ everyone else gets an answer. When the replica breaks off, its batch goes back t
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from itertools import chain
 from typing import Protocol
@@ -18,6 +17,7 @@ from typing import Protocol
 from clipper.abstraction.member import Member
 from clipper.abstraction.queue import Task
 from clipper.abstraction.scheduler import Scheduler, Taken
+from clipper.abstraction.slices import in_slices
 from clipper.core.clock import loop_clock
 from clipper.core.errors import ClipperError, DeadlineExceeded, ModelFailed, ReplicaFailed
 from clipper.core.types import BatchOutputs, Input, Output, ReplicaId
@@ -25,8 +25,6 @@ from clipper.core.types import BatchOutputs, Input, Output, ReplicaId
 MAX_ATTEMPTS = 2
 OVERDUE = 1.2
 """A batch is overdue after so many times what ninety-nine in a hundred take at most."""
-SLICE = 64
-"""So many are told at a time; in between, the loop reads what has come."""
 
 
 class Replica(Protocol):
@@ -165,23 +163,16 @@ class Dispatcher:
     def _settle_soon(self, part: list[Task], outputs: Sequence[Output]) -> None:
         self.stats.batches += 1
         self.stats.predictions += len(part)
-        self._loop.call_soon(self._settle, deque(zip(part, outputs, strict=True)))
+        in_slices(self._settle, zip(part, outputs, strict=True))
 
-    def _settle(self, answered: deque[tuple[Task, Output]]) -> None:
-        """Tell a slice of those who wait; the others are told soon, also where that fails."""
-        stats = self.stats
-        try:
-            for _ in range(min(SLICE, len(answered))):
-                task, output = answered.popleft()
-                self._let_go(task)
-                if task.is_settled:
-                    continue
-                if not task.waiters:
-                    stats.late += 1
-                task.settle(output)
-        finally:
-            if answered:
-                self._loop.call_soon(self._settle, answered)
+    def _settle(self, answered: tuple[Task, Output]) -> None:
+        task, output = answered
+        self._let_go(task)
+        if task.is_settled:
+            return
+        if not task.waiters:
+            self.stats.late += 1
+        task.settle(output)
 
     def _give_back(self, batch: list[Task]) -> None:
         """Queue again what has no answer yet, unless it was tried too often or is too late."""

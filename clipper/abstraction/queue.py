@@ -187,18 +187,16 @@ class BatchQueue:
         self._left(tasks)
         return tasks
 
-    def settle_dropped(self, tasks: Sequence[Task]) -> None:
-        """Tell everyone who waits for them why they were dropped."""
-        now, shed, expired = self._now(), Shed(), DeadlineExceeded()
-        for task in tasks:
-            if not task.is_last_hope:
-                continue
-            if task.deadline <= now:
-                self.stats.expired += 1
-                task.settle(expired)
-            else:
-                self.stats.shed += 1
-                task.settle(shed)
+    def settle_dropped(self, task: Task) -> None:
+        """Tell everyone who waits for it why it was dropped."""
+        if not task.is_last_hope:
+            return
+        if task.deadline <= self._now():
+            self.stats.expired += 1
+            task.settle(DeadlineExceeded())
+        else:
+            self.stats.shed += 1
+            task.settle(Shed())
 
     def pop(self, limit: int, skipping: int = 0) -> tuple[list[Task], Ending]:
         """Up to `limit` tasks by deadline, and why there are no more; none where none wait.

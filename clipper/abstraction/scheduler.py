@@ -26,6 +26,7 @@ from clipper.abstraction.forecast import Forecast
 from clipper.abstraction.hedging import Hedges
 from clipper.abstraction.member import Member
 from clipper.abstraction.queue import Batch, BatchQueue, Task
+from clipper.abstraction.slices import in_slices
 from clipper.core.clock import loop_clock
 from clipper.core.errors import Shed
 
@@ -199,9 +200,7 @@ class Scheduler:
             return self._leftovers(member, limit, now)
         dropped = self.queue.late(limit, member.p90_s)
         if dropped:
-            tasks = self.queue.drop(dropped)
-            # A batch goes out first: to tell so many takes its time.
-            self._loop.call_soon(self.queue.settle_dropped, tasks)
+            in_slices(self.queue.settle_dropped, self.queue.drop(dropped))
         return self._form(member, limit, now, is_crowded=dropped > 0)
 
     def _patience(self, member: Member, waiting: int) -> float:

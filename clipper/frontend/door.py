@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from clipper.frontend.inbox import Inbox
 from clipper.frontend.options import Options
 from clipper.serving.predictor import Predictor
 from clipper.serving.snapshot import Route
@@ -41,6 +42,7 @@ class Door:
     """The Date header line; kept current by the listener."""
     ok: bytes = b""
     """An answer's beginning, up to its length; likewise."""
+    inbox: Inbox = field(default_factory=Inbox)
     heads: dict[bytes, Head] = field(default_factory=dict)
     """What the parser made of request heads that clients send again and again, byte for byte."""
 

@@ -38,10 +38,11 @@ class Exchange(msgspec.Struct, eq=False):
     unanswered: int = 0
     predictor: Predictor | None = None
 
-    def begin(self, predictor: Predictor, route: Route, pieces: Sequence[Piece]) -> None:
+    def begin(
+        self, predictor: Predictor, route: Route, pieces: Sequence[Piece], arrived: float
+    ) -> None:
         """Decode a body and submit its queries; the response may come before this returns."""
         self.predictor = predictor
-        arrived = predictor.now()
         try:
             request = _read(pieces, route, self.options)
         except InvalidInput as error:

@@ -18,6 +18,7 @@ import asyncio
 import hmac
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -191,15 +192,26 @@ class Connection(MendedProtocol):
             self.door.learn(self._chunk[:end], head)
 
     def _predict(self, route: Route, pieces: Sequence[Piece], options: Options) -> None:
-        assert self.door.predictor is not None
         self.cycle = PENDING
         exchange = self._exchange = Exchange(self._respond, options)
+        arrived, has_to_wait = self.door.inbox.arrival()
+        if has_to_wait:
+            self.door.inbox.add(partial(self._begin, exchange, route, pieces), arrived)
+        else:
+            self._begin(exchange, route, pieces, arrived)
+
+    def _begin(
+        self, exchange: Exchange, route: Route, pieces: Sequence[Piece], arrived: float
+    ) -> None:
+        assert self.door.predictor is not None
         try:
-            exchange.begin(self.door.predictor, route, pieces)
+            exchange.begin(self.door.predictor, route, pieces, arrived)
         except Exception:
             log.exception("A query of application %s failed", route.app.name)
             self._withdraw()
             self._end(500, "Internal Server Error", "Its log says what went wrong in the daemon.")
+        if self._exchange is not exchange:  # it is answered, or its client has gone
+            exchange.cancel()
 
     def _leave_to_uvicorn(self) -> None:
         """Do what uvicorn's protocol had done by now, had it seen the request's beginning."""

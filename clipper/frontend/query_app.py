@@ -74,7 +74,7 @@ def _add_predict(app: FastAPI, services: Services) -> None:
 
         exchange = Exchange(respond, options)
         try:
-            exchange.begin(services.predictor, route, [raw])
+            exchange.begin(services.predictor, route, [raw], services.predictor.now())
             return await answered
         finally:
             exchange.cancel()

@@ -68,7 +68,8 @@ class QueueMachine(RuleBasedStateMachine):
     def shed(self, limit: int, fixed_s: float, per_item_s: float) -> None:
         before = sorted(self.queued, key=lambda asked: asked.task.deadline)
         late = self.queue.late(limit, lambda size: fixed_s + per_item_s * size)
-        self.queue.settle_dropped(self.queue.drop(late))
+        for task in self.queue.drop(late):
+            self.queue.settle_dropped(task)
         dropped = [asked for asked in self.queued if asked.caller.told]
         self.queued = [asked for asked in self.queued if not asked.caller.told]
         self.told += dropped

@@ -7,11 +7,12 @@ from contextlib import suppress
 import pytest
 
 from clipper.abstraction.batching import Aimd, BatchControl, FixedSize
-from clipper.abstraction.dispatcher import SLICE, Dispatcher, Replica
+from clipper.abstraction.dispatcher import Dispatcher, Replica
 from clipper.abstraction.latency import LatencyEstimate
 from clipper.abstraction.member import Member
 from clipper.abstraction.queue import BatchQueue, Task
 from clipper.abstraction.scheduler import Scheduler
+from clipper.abstraction.slices import SLICE
 from clipper.core.clock import loop_clock
 from clipper.core.errors import DeadlineExceeded, ModelFailed, ReplicaFailed, Shed
 from clipper.core.metrics import ModelStats

@@ -48,7 +48,8 @@ def pop(queue: BatchQueue, limit: int) -> list[Task]:
 def shed(queue: BatchQueue, limit: int, needed_s: float, per_item_s: float = 0.0) -> int:
     """Drop whoever would be late in a batch that takes so long."""
     dropped = queue.drop(queue.late(limit, lambda size: needed_s + per_item_s * size))
-    queue.settle_dropped(dropped)
+    for task in dropped:
+        queue.settle_dropped(task)
     return len(dropped)
 
 

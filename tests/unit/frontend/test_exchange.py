@@ -67,7 +67,8 @@ def begin(rig: Rig, body: bytes | dict[str, Any], **options: Any) -> tuple[Answe
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     answers = Answers()
     exchange = Exchange(answers, Options(**options))
-    exchange.begin(rig.predictor, rig.predictor.snapshot["a"], [raw])
+    route, now = rig.predictor.snapshot["a"], rig.predictor.now()
+    exchange.begin(rig.predictor, route, [raw], now)
     return answers, exchange
 
 
