@@ -1,0 +1,114 @@
+"""Locality-sensitive hashing: codes that near vectors tend to share, and the codes next best.
+
+A code has several parts; two families say what a part is and how likely two vectors agree in it.
+
+* Hyperplanes (Charikar 2002, "Similarity Estimation Techniques from Rounding Algorithms", "Random
+  Hyperplane Based Hash Functions for Vectors"): a bit says on which side of a random plane through
+  the origin a vector lies. Two vectors differ in it with probability `angle / pi`.
+* Projections (Datar, Immorlica, Indyk and Mirrokni 2004, "Locality-Sensitive Hashing Scheme Based
+  on p-Stable Distributions", "Our LSH Scheme"): a random line is cut into cells of one width, and
+  a vector falls into one. With `u = width / distance` and F the normal distribution function, two
+  vectors share it with probability `1 - 2 F(-u) - 2 / (sqrt(2 pi) u) (1 - exp(-u^2 / 2))`; from
+  u = 3 on that is, within a thousandth, `1 - sqrt(2 / pi) / u`.
+
+Both are scaled to the radius: so many planes, or so wide cells, that two vectors at the radius
+differ in FLIPS parts on average. Their own codes are equal for four pairs in ten, so 16 codes are
+looked up instead of one, but in one table instead of many (Lv, Josephson, Wang, Charikar and Li
+2007, "Multi-Probe LSH", "Query-Directed Probing Sequence"): the PROBED parts in which the query
+lies closest to a border are tried on both sides of it. What differs in another part is missed.
+
+At an angle of 0.1 that makes 28 planes, which find 92 of 100 vectors at the radius and take 32 of
+100 at three times the radius for candidates. Five tables of 30 planes, each asked for one code,
+find 91 and take 22, for five times the work and the memory. The dimension makes no difference, and
+little does where the inputs lie: all-positive pixels are a narrow cone around one direction, but
+there are planes enough to tell them apart where they are some radii apart.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Protocol
+
+import numpy as np
+
+from clipper.abstraction.distance import Floats
+
+FLIPS = 0.9
+"""In how many parts the codes of two vectors at the radius differ on average."""
+PROBED = 4
+"""Parts that are tried on both sides of their border."""
+MAX_PLANES = 128
+LINES = 8
+"""Parts of a code of projections, of a byte each."""
+MAX_NORMALS = 2**20
+"""Numbers in the matrix of all planes: 8 MiB. Longer vectors get fewer planes."""
+
+
+class Hash(Protocol):
+    """One hash function of vectors of one length."""
+
+    def code(self, vector: Floats) -> int:
+        """The vector's own code."""
+
+    def probes(self, vector: Floats) -> list[int]:
+        """The codes that vectors near it are likely to have, its own first."""
+
+
+class Hyperplanes:
+    """A bit for each plane."""
+
+    def __init__(self, radius: float, length: int, rng: np.random.Generator) -> None:
+        """`radius` is an angle in radians."""
+        planes = max(1, min(int(FLIPS * math.pi / radius), MAX_PLANES, MAX_NORMALS // length))
+        self._normals = rng.standard_normal((planes, length))
+        top = 8 * math.ceil(planes / 8) - 1  # np.packbits fills bytes from the highest bit
+        self._bits = [1 << top - plane for plane in range(planes)]
+
+    def code(self, vector: Floats) -> int:
+        """The sides of all planes."""
+        return _pack(self._normals.dot(vector))
+
+    def probes(self, vector: Floats) -> list[int]:
+        """Either side of the nearest planes."""
+        heights = self._normals.dot(vector)
+        nearest = np.abs(heights).argsort()[:PROBED].tolist()
+        return _combine(_pack(heights), [self._bits[plane] for plane in nearest])
+
+
+def _pack(heights: Floats) -> int:
+    return int.from_bytes(np.packbits(np.signbit(heights)).tobytes())
+
+
+class Projections:
+    """A byte for each line: the lowest of the number of its cell."""
+
+    def __init__(self, radius: float, length: int, rng: np.random.Generator) -> None:
+        """`radius` is a Euclidean distance."""
+        width = radius * math.sqrt(2 / math.pi) * LINES / FLIPS
+        self._lines = rng.standard_normal((LINES, length)) / width
+        self._offsets = rng.random(LINES)
+
+    def code(self, vector: Floats) -> int:
+        """The cells on all lines."""
+        points = self._lines.dot(vector) + self._offsets
+        return int.from_bytes((math.floor(point) & 0xFF for point in points.tolist()), "little")
+
+    def probes(self, vector: Floats) -> list[int]:
+        """The own cells, and the neighbours across the nearest borders."""
+        points = self._lines.dot(vector) + self._offsets
+        code, flips = 0, []
+        for line, point in enumerate(points.tolist()):
+            cell = math.floor(point)
+            above = point - cell
+            neighbour = cell - 1 if above < 0.5 else cell + 1
+            code |= (cell & 0xFF) << 8 * line
+            flips.append((min(above, 1 - above), ((cell ^ neighbour) & 0xFF) << 8 * line))
+        flips.sort()
+        return _combine(code, [flip for _, flip in flips[:PROBED]])
+
+
+def _combine(code: int, flips: Iterable[int]) -> list[int]:
+    """The code with every subset of the flips."""
+    codes = [code]
+    for flip in flips:
+        codes += [other ^ flip for other in codes]
+    return codes
