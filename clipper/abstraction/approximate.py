@@ -84,6 +84,11 @@ class ApproximateIndex(Generic[E]):
     def __len__(self) -> int:
         return sum(map(len, self._vectors.values()))
 
+    @property
+    def compared(self) -> int:
+        """Candidates whose distance was computed, for inputs of the shapes that are held now."""
+        return sum(vectors.compared for vectors in self._vectors.values())
+
     def find(self, input: Input) -> E | None:
         """The entry nearest to the input, within the radius."""
         vectors = self._vectors.get((len(input.data), input.shape))

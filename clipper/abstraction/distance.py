@@ -5,6 +5,8 @@ Euclidean one leaves them where they are; for the angle they are divided by thei
 angle of `a` is then a length of `2 sin(a / 2)`. Unlike the cosine, that keeps all its digits where
 angles are small.
 
+A vector too long to be squared has no place; `np.vdot` alone says so without a warning.
+
 Numbers of every input type are exact in float64, where all of this is computed. What rounding may
 do to a length over n numbers, at most n + 8 units of the last place, is taken off the radius: an
 input at the very edge may be missed, but none is taken that lies beyond it.
@@ -54,7 +56,7 @@ class Angular:
 
     def place(self, vector: Floats) -> Floats | None:
         """A vector of length 1."""
-        square = float(vector.dot(vector))
+        square = float(np.vdot(vector, vector))
         if not SMALLEST_SQUARE < square < LARGEST_SQUARE:
             return None
         return vector / math.sqrt(square)
@@ -80,7 +82,7 @@ class Euclidean:
 
     def place(self, vector: Floats) -> Floats | None:
         """The vector itself."""
-        return vector if vector.dot(vector) <= self._largest_square else None
+        return vector if np.vdot(vector, vector) <= self._largest_square else None
 
     def place_all(self, rows: Floats) -> Floats:
         """The rows themselves."""

@@ -11,9 +11,9 @@ from clipper.core.types import Output
 def leads_by(value: Any, margin: float) -> bool:
     """Whether a value is a score vector whose best score is ahead of the second by a margin.
 
-    A score vector is a flat list of two or more numbers. Where no score changes by more than a slope
-    for each unit of distance, an input's best score is the best of every input within the radius if
-    it leads by more than twice the slope times the radius.
+    A score vector is a flat list of two or more numbers. Where no score changes by more than a
+    slope for each unit of distance, an input's best score is the best of every input within the
+    radius if it leads by more than twice the slope times the radius.
     """
     if not isinstance(value, list) or len(value) < 2 or not all(map(_is_number, value)):
         return False
