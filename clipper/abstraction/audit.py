@@ -11,7 +11,8 @@ What that means, whatever the model and for a budget of 1 %:
 
 * If more hits are wrong than the budget allows, a block passes with a probability of at most 5 %.
   At five times the budget, it takes 120 audits on average to switch off.
-* If a tenth of the budget is wrong, a block fails once in 1,200 times; if a fifth is, once in 50.
+* If a tenth of the budget is wrong, a block fails once in 1,200 times; if a fifth is, once in 50;
+  if half is, four times in ten. So a budget is five times what one expects, or more.
 * Each block begins anew, so that a guard which was content for long notices other inputs.
 
 Comparing the running bound with the budget after each audit, from the first on at which it can be

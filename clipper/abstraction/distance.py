@@ -37,11 +37,14 @@ class Distance(Protocol):
     def place(self, vector: Floats) -> Floats | None:
         """Where a vector is compared; None where it cannot be, being too long or too short."""
 
-    def place_all(self, rows: Floats) -> Floats:
-        """The same for the rows of float64[n, length], each of which has a place."""
-
     def reach(self, length: int) -> float:
         """How far apart the places of two vectors within the radius may be found to be."""
+
+    def nearest(self, rows: Floats, place: Floats, reach: float) -> int | None:
+        """Which row of float64[n, length] is nearest to a place, if it is in reach.
+
+        The rows are used up; each of them has a place.
+        """
 
 
 class Angular:
@@ -61,14 +64,18 @@ class Angular:
             return None
         return vector / math.sqrt(square)
 
-    def place_all(self, rows: Floats) -> Floats:
-        """Rows of length 1."""
-        rows /= np.sqrt(np.vecdot(rows, rows))[:, np.newaxis]
-        return rows
-
     def reach(self, length: int) -> float:
         """The chord; the lengths of both vectors are rounded as well."""
         return 2 * math.sin(self.radius / 2) - (length + 8) * UNIT
+
+    def nearest(self, rows: Floats, place: Floats, reach: float) -> int | None:
+        """The best by its cosine, which is cheaper; whether that is near enough, by the chord."""
+        cosines = rows.dot(place) / np.sqrt(np.vecdot(rows, rows))
+        best = int(cosines.argmax())
+        row = rows[best]
+        row /= math.sqrt(row.dot(row))
+        row -= place
+        return best if row.dot(row) <= reach * reach else None
 
 
 class Euclidean:
@@ -84,18 +91,13 @@ class Euclidean:
         """The vector itself."""
         return vector if np.vdot(vector, vector) <= self._largest_square else None
 
-    def place_all(self, rows: Floats) -> Floats:
-        """The rows themselves."""
-        return rows
-
     def reach(self, length: int) -> float:
         """The radius."""
         return self.radius * (1 - (length + 8) * UNIT)
 
-
-def nearest(rows: Floats, query: Floats, reach: float) -> int | None:
-    """Which row is nearest to the query, or None where none is in reach; the rows are used up."""
-    rows -= query
-    squares = np.vecdot(rows, rows)
-    best = int(squares.argmin())
-    return best if squares[best] <= reach * reach else None
+    def nearest(self, rows: Floats, place: Floats, reach: float) -> int | None:
+        """By the squares of the differences."""
+        rows -= place
+        squares = np.vecdot(rows, rows)
+        best = int(squares.argmin())
+        return best if squares[best] <= reach * reach else None

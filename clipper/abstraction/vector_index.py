@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from clipper.abstraction.distance import Distance, Floats, nearest
+from clipper.abstraction.distance import Distance, Floats
 from clipper.abstraction.hashing import Hash
 from clipper.core.types import Input, Output
 
@@ -62,18 +62,15 @@ class VectorIndex(Generic[E]):
         self.compared += len(candidates)
         data = b"".join([entry.input.data for entry in candidates])
         rows = np.frombuffer(data, self._dtype).astype(np.float64).reshape(-1, len(vector))
-        best = nearest(self._distance.place_all(rows), vector, self._reach)
+        best = self._distance.nearest(rows, vector, self._reach)
         return None if best is None else candidates[best]
 
     def _candidates(self, codes: list[int]) -> list[E]:
         found: list[E] = []
-        bucket_of = self._buckets.get
-        for code in codes:
-            bucket = bucket_of(code)
-            if bucket is not None:
-                found += bucket
-                if len(found) >= self._limit:
-                    break
+        for bucket in filter(None, map(self._buckets.get, codes)):
+            found += bucket
+            if len(found) >= self._limit:
+                break
         return found
 
     def add(self, entry: E, vector: Floats) -> None:

@@ -5,19 +5,44 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.fakes.needs import missing
 
 ROOT = Path(__file__).parents[2]
 
 
+def run(name: str) -> Any:
+    """What a benchmark reports of a quick run."""
+    command = [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), "--quick"]
+    subprocess.run(command, check=True, timeout=120, capture_output=True)
+    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
+
+
 def test_the_hot_path_is_measured_without_default_answers() -> None:
     if shutil.which("wrk") is None:
         missing("wrk", "it is not installed")
-    command = [sys.executable, str(ROOT / "benchmarks" / "hot_path.py"), "--quick"]
-    subprocess.run(command, check=True, timeout=120, capture_output=True)
-    report = json.loads((ROOT / "benchmarks" / "results" / "hot_path.json").read_text())
-    rows = {row["system"]: row for row in report["rows"]}
+    rows = {row["system"]: row for row in run("hot_path")["rows"]}
     assert rows["clipper"]["requests_per_s"] > 0
     assert rows["clipper"]["mean_batch"] > 1
     assert rows["clipper"]["defaults"] == rows["clipper"]["errors"] == 0
+
+
+def test_the_index_finds_most_of_what_is_near() -> None:
+    rows = [row for row in run("approximate_index")["rows"] if row["system"] == "Clipper"]
+    assert {row["metric"] for row in rows} == {"angular", "euclidean"}
+    assert min(row["recall"] for row in rows) > 0.7
+    assert all(row["add_us"] > 0 for row in rows)
+
+
+def test_only_what_was_verified_agrees_with_the_model() -> None:
+    rows = run("approximate_accuracy")["rows"]
+    radius = min(row["angle"] for row in rows)
+    near = [r for r in rows if r["stream"] == "noise 1%" and r["angle"] == radius]
+    for metric in ("angular", "euclidean"):
+        by_cache = {row["cache"]: row for row in near if row["metric"] == metric}
+        assert by_cache["verified"]["hits"] >= by_cache["margin"]["hits"] > 0
+        assert by_cache["margin"]["disagreed"] <= by_cache["verified"]["disagreed"] < 0.05
+    largest = [r for r in rows if r["angle"] > radius and r["stream"] == "noise 1%"]
+    disagreed = {(row["metric"], row["cache"]): row["disagreed"] for row in largest}
+    assert disagreed["angular", "unverified"] > 10 * disagreed["angular", "verified"]

@@ -5,15 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from clipper.abstraction.distance import Angular, Distance, Euclidean, Floats, nearest
+from clipper.abstraction.distance import Angular, Distance, Euclidean, Floats
 from clipper.core.errors import InvalidInput
 
 
 def is_near(distance: Distance, one: Floats, other: Floats) -> bool:
     place = distance.place(other)
     assert place is not None
-    rows = distance.place_all(np.array([one]))
-    return nearest(rows, place, distance.reach(len(one))) == 0
+    return distance.nearest(np.array([one]), place, distance.reach(len(one))) == 0
 
 
 def turned(angle: float) -> Floats:
@@ -64,8 +63,11 @@ def test_not_a_number_has_no_place() -> None:
 
 
 def test_the_nearest_of_several_is_found() -> None:
-    rows = np.array([[0.0, 3.0], [0.0, 1.0], [0.0, 2.0]])
-    assert nearest(rows, np.zeros(2), 1.5) == 1
+    rows = np.array([[3.0, 3.0], [3.0, 0.1], [3.0, 2.0]])
+    for distance in (Angular(0.1), Euclidean(0.2)):
+        place = distance.place(np.array([3.0, 0.0]))
+        assert place is not None
+        assert distance.nearest(rows.copy(), place, distance.reach(2)) == 1
 
 
 @pytest.mark.parametrize("radius", [0, -1, 0.6, math.nan, math.inf])
