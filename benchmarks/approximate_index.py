@@ -46,11 +46,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small cases and few queries")
     options = parser.parse_args()
     counts, queries = (COUNTS[:2], 200) if options.quick else (COUNTS, options.queries)
+    others, rows = yardsticks(), []
     print(
         f"{'metric':10}{'inputs':8}{'length':>7}{'entries':>8} {'system':14}{'add us':>8}"
         f"{'near us':>8}{'far us':>8}{'p99 us':>8}{'recall':>8}{'compared':>9}"
     )
-    others, rows = yardsticks(), []
     with threadpool_limits(1):
         for case in [
             Case(metric, length, entries, pixels)
