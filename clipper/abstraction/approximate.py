@@ -17,7 +17,7 @@ from clipper.abstraction.vector_index import E, VectorIndex
 from clipper.core.errors import InvalidInput
 from clipper.core.types import Input, InputType
 
-MAX_LENGTH = 65_536
+MAX_LENGTH = 32_768
 """Numbers in an input; hashing longer ones would hold up the loop for too long."""
 MAX_SHAPES = 4
 """Shapes of inputs at a time, each of which has planes of its own, of up to 8 MiB."""

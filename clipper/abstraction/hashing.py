@@ -41,7 +41,7 @@ MAX_PLANES = 128
 LINES = 8
 """Parts of a code of projections, of a byte each."""
 MAX_NORMALS = 2**20
-"""Numbers in the matrix of all planes: 8 MiB. Longer vectors get fewer planes."""
+"""Numbers in the matrix of all planes: 8 MiB. The longest vectors get no more than 32 planes."""
 
 
 class Hash(Protocol):
