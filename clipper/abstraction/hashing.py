@@ -42,6 +42,8 @@ LINES = 8
 """Parts of a code of projections, of a byte each."""
 MAX_NORMALS = 2**20
 """Numbers in the matrix of all planes: 8 MiB. The longest vectors get no more than 32 planes."""
+MAX_BLOCK = 2**18
+"""Numbers in a matrix whose product with a vector the BLAS library leaves to one thread."""
 
 
 class Hash(Protocol):
@@ -60,17 +62,17 @@ class Hyperplanes:
     def __init__(self, radius: float, length: int, rng: np.random.Generator) -> None:
         """`radius` is an angle in radians."""
         planes = max(1, min(int(FLIPS * math.pi / radius), MAX_PLANES, MAX_NORMALS // length))
-        self._normals = rng.standard_normal((planes, length))
+        self._normals = _blocks(rng.standard_normal((planes, length)))
         top = 8 * math.ceil(planes / 8) - 1  # np.packbits fills bytes from the highest bit
         self._bits = [1 << top - plane for plane in range(planes)]
 
     def code(self, vector: Floats) -> int:
         """The sides of all planes."""
-        return _pack(self._normals.dot(vector))
+        return _pack(_product(self._normals, vector))
 
     def probes(self, vector: Floats) -> list[int]:
         """Either side of the nearest planes."""
-        heights = self._normals.dot(vector)
+        heights = _product(self._normals, vector)
         nearest = np.abs(heights).argsort()[:PROBED].tolist()
         return _combine(_pack(heights), [self._bits[plane] for plane in nearest])
 
@@ -85,17 +87,17 @@ class Projections:
     def __init__(self, radius: float, length: int, rng: np.random.Generator) -> None:
         """`radius` is a Euclidean distance."""
         width = radius * math.sqrt(2 / math.pi) * LINES / FLIPS
-        self._lines = rng.standard_normal((LINES, length)) / width
+        self._lines = _blocks(rng.standard_normal((LINES, length)) / width)
         self._offsets = rng.random(LINES)
 
     def code(self, vector: Floats) -> int:
         """The cells on all lines."""
-        points = self._lines.dot(vector) + self._offsets
+        points = _product(self._lines, vector) + self._offsets
         return int.from_bytes((math.floor(point) & 0xFF for point in points.tolist()), "little")
 
     def probes(self, vector: Floats) -> list[int]:
         """The own cells, and the neighbours across the nearest borders."""
-        points = self._lines.dot(vector) + self._offsets
+        points = _product(self._lines, vector) + self._offsets
         code, flips = 0, []
         for line, point in enumerate(points.tolist()):
             cell = math.floor(point)
@@ -116,3 +118,13 @@ def _combine(code: int, flips: Iterable[int]) -> list[int]:
     for flip in flips:
         codes += [other ^ flip for other in codes]
     return codes
+
+
+def _blocks(matrix: Floats) -> list[Floats]:
+    """A matrix in parts: threads of the BLAS library would wait for each other, and spin."""
+    return np.array_split(matrix, math.ceil(matrix.size / MAX_BLOCK))
+
+
+def _product(blocks: list[Floats], vector: Floats) -> Floats:
+    products: list[Floats] = [block.dot(vector) for block in blocks]
+    return products[0] if len(products) == 1 else np.concatenate(products)
