@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from daemon import Daemon, clipperd
-from hot_path import write_json, wrk_daemon
+from hot_path import wrk_daemon
+from report import write_json
 
 from clipper.admin.client import ClipperConnection
 from clipper.admin.frames import frame_of
@@ -63,7 +64,7 @@ def main() -> None:
         connections = CONNECTIONS[-1:] if options.quick else CONNECTIONS
         rows = measure(daemon, bodies, connections, options)
     print_table(rows)
-    write_json("binary", options, {"rows": rows})
+    write_json("binary", {"rounds": options.rounds, "seconds": options.seconds, "rows": rows})
 
 
 def write_bodies(folder: Path) -> list[Body]:

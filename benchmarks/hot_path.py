@@ -7,10 +7,7 @@ Default answers are counted: a run with one in it does not count as throughput.
 """
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -21,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon import Daemon, await_http, clipperd, free_port
+from report import write_json
 
 from clipper.admin.client import ClipperConnection
 
@@ -49,7 +47,8 @@ def main() -> None:
         deploy(daemon)
         rows = measure(bare, daemon, connections, options)
     print_table(rows, idle_bytes)
-    write_json("hot_path", options, {"idle_bytes": idle_bytes, "rows": rows})
+    figures = {"rounds": options.rounds, "seconds": options.seconds, "idle_bytes": idle_bytes}
+    write_json("hot_path", {**figures, "rows": rows})
 
 
 @contextmanager
@@ -143,30 +142,6 @@ def print_table(rows: list[dict[str, Any]], idle_bytes: int) -> None:
     factor = rate["clipper", 128] / rate["bare FastAPI", 128]
     print(f"At 128 connections: {factor:.1f} times the bare route.")
     print(f"Memory of the idle daemon: {idle_bytes / 2**20:.0f} MiB.")
-
-
-def write_json(benchmark: str, options: argparse.Namespace, figures: dict[str, Any]) -> None:
-    """The figures with what they were measured on."""
-    git = ["git", "-C", str(HERE), "rev-parse", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
-    folder = HERE / "results"
-    folder.mkdir(exist_ok=True)
-    report = {
-        "benchmark": benchmark,
-        "commit": commit,
-        "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "machine": {
-            "cpus": os.cpu_count(),
-            "kernel": platform.release(),
-            "python": platform.python_version(),
-        },
-        "rounds": options.rounds,
-        "seconds": options.seconds,
-        **figures,
-    }
-    file = folder / f"{benchmark}.json"
-    file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print(f"Written to {file.relative_to(HERE.parent)}.")
 
 
 if __name__ == "__main__":

@@ -14,24 +14,48 @@ ROOT = Path(__file__).parents[2]
 
 def report_of(benchmark: str) -> Any:
     """What a quick run of a benchmark wrote."""
-    if shutil.which("wrk") is None:
-        missing("wrk", "it is not installed")
     command = [sys.executable, str(ROOT / "benchmarks" / f"{benchmark}.py"), "--quick"]
     subprocess.run(command, check=True, timeout=120, capture_output=True)
     return json.loads((ROOT / "benchmarks" / "results" / f"{benchmark}.json").read_text())
 
 
+def needs_wrk() -> None:
+    if shutil.which("wrk") is None:
+        missing("wrk", "it is not installed")
+
+
 def test_the_hot_path_is_measured_without_default_answers() -> None:
-    report = report_of("hot_path")
-    rows = {row["system"]: row for row in report["rows"]}
+    needs_wrk()
+    rows = {row["system"]: row for row in report_of("hot_path")["rows"]}
     assert rows["clipper"]["requests_per_s"] > 0
     assert rows["clipper"]["mean_batch"] > 1
     assert rows["clipper"]["defaults"] == rows["clipper"]["errors"] == 0
 
 
 def test_frames_are_measured_beside_json_without_default_answers() -> None:
+    needs_wrk()
     report = report_of("binary")
     assert len(report["rows"]) == 4
     for row in report["rows"]:
         assert row["requests_per_s"] > 0
         assert row["defaults"] == row["errors"] == 0
+
+
+def test_the_index_finds_most_of_what_is_near() -> None:
+    rows = [row for row in report_of("approximate_index")["rows"] if row["system"] == "Clipper"]
+    assert {row["metric"] for row in rows} == {"angular", "euclidean"}
+    assert min(row["recall"] for row in rows) > 0.7
+    assert all(row["add_us"] > 0 for row in rows)
+
+
+def test_only_what_was_verified_agrees_with_the_model() -> None:
+    rows = report_of("approximate_accuracy")["rows"]
+    radius = min(row["angle"] for row in rows)
+    near = [r for r in rows if r["stream"] == "noise 1%" and r["angle"] == radius]
+    for metric in ("angular", "euclidean"):
+        by_cache = {row["cache"]: row for row in near if row["metric"] == metric}
+        assert by_cache["verified"]["hits"] >= by_cache["margin"]["hits"] > 0
+        assert by_cache["margin"]["disagreed"] <= by_cache["verified"]["disagreed"] < 0.05
+    largest = [r for r in rows if r["angle"] > radius and r["stream"] == "noise 1%"]
+    disagreed = {(row["metric"], row["cache"]): row["disagreed"] for row in largest}
+    assert disagreed["angular", "unverified"] > 10 * disagreed["angular", "verified"]
