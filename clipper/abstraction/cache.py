@@ -9,9 +9,11 @@ round if its bit is set (and clears it), else evicts it. A deque is the ring; th
 """
 
 from collections import deque
+from typing import Protocol
 
 import msgspec
 
+from clipper.abstraction.vector_index import POSTING_BYTES
 from clipper.core.metrics import CacheStats
 from clipper.core.outputs import held_bytes
 from clipper.core.types import Input, Output
@@ -21,13 +23,26 @@ ENTRY_OVERHEAD_BYTES = 400
 
 
 class Entry(msgspec.Struct, eq=False, gc=False):
-    """One output; `used` is CLOCK's bit. Its only cycle, through the table, ends when it leaves."""
+    """One output. Its only cycle, through its home, ends when it leaves."""
 
-    table: dict[Input, "Entry"]
+    home: "ModelCache"
     input: Input
     output: Output
     size: int
     used: bool = False
+    """CLOCK's bit."""
+    code: int | None = None
+    """Set while the entry is in an index by likeness."""
+
+
+class Index(Protocol):
+    """Told of every entry that comes and goes."""
+
+    def add(self, entry: Entry) -> None:
+        """An entry was taken in."""
+
+    def remove(self, entry: Entry) -> None:
+        """An entry left; it may never have been indexed."""
 
 
 class PredictionCache:
@@ -50,7 +65,7 @@ class PredictionCache:
         while stats.bytes + size > self.capacity_bytes:
             self._advance_hand()
         self._ring.append(entry)
-        entry.table[entry.input] = entry
+        entry.home.take_in(entry)
         stats.bytes += size
         stats.entries += 1
 
@@ -60,15 +75,17 @@ class PredictionCache:
             entry.used = False
             self._ring.append(entry)
             return
-        del entry.table[entry.input]
+        entry.home.let_go(entry)
         self.stats.bytes -= entry.size
         self.stats.entries -= 1
         self.stats.evictions += 1
 
-    def forget(self, table: dict[Input, Entry]) -> None:
+    def forget(self, model: "ModelCache") -> None:
         """Let go of one model version's outputs."""
-        self._ring = deque(entry for entry in self._ring if entry.table is not table)
-        table.clear()
+        for entry in self._ring:
+            if entry.home is model:
+                model.let_go(entry)
+        self._ring = deque(entry for entry in self._ring if entry.home is not model)
         self.stats.entries = len(self._ring)
         self.stats.bytes = sum(entry.size for entry in self._ring)
 
@@ -76,11 +93,12 @@ class PredictionCache:
 class ModelCache:
     """One model version's part of the cache."""
 
-    __slots__ = ("_cache", "_entries", "_is_open")
+    __slots__ = ("_cache", "_entries", "_index", "_is_open")
 
     def __init__(self, cache: PredictionCache) -> None:
         self._cache = cache
         self._entries: dict[Input, Entry] = {}
+        self._index: Index | None = None
         self._is_open = True
 
     def __len__(self) -> int:
@@ -98,9 +116,30 @@ class ModelCache:
         """Remember an output; one that is there already is kept."""
         if self._is_open and input not in self._entries:
             size = len(input.data) + held_bytes(output) + ENTRY_OVERHEAD_BYTES
-            self._cache.admit(Entry(self._entries, input, output, size))
+            if self._index is not None:
+                size += POSTING_BYTES
+            self._cache.admit(Entry(self, input, output, size))
+
+    def index_with(self, index: Index | None) -> None:
+        """Have an index follow what is stored from now on, or none."""
+        if self._index is not None:
+            for entry in self._entries.values():
+                self._index.remove(entry)
+        self._index = index
+
+    def take_in(self, entry: Entry) -> None:
+        """The cache has room for this entry of ours."""
+        self._entries[entry.input] = entry
+        if self._index is not None:
+            self._index.add(entry)
+
+    def let_go(self, entry: Entry) -> None:
+        """The cache has no room for it any more."""
+        del self._entries[entry.input]
+        if self._index is not None:
+            self._index.remove(entry)
 
     def close(self) -> None:
         """Forget everything and store nothing more: the version was deleted."""
         self._is_open = False
-        self._cache.forget(self._entries)
+        self._cache.forget(self)

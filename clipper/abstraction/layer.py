@@ -4,8 +4,14 @@ A `ServedModel` is one model version as the layers above see it. An input goes t
 if an identical one is being computed already, to that computation; else into the version's queue.
 """
 
+import contextlib
 from dataclasses import dataclass
+from functools import partial
 
+import msgspec
+import numpy as np
+
+from clipper.abstraction.approximation import Approximation
 from clipper.abstraction.batching import BUDGET, make_control
 from clipper.abstraction.cache import ModelCache, PredictionCache
 from clipper.abstraction.dispatcher import Dispatcher, Replica
@@ -14,12 +20,14 @@ from clipper.abstraction.member import Member
 from clipper.abstraction.queue import BatchQueue, Task, Waiter
 from clipper.abstraction.scheduler import Scheduler
 from clipper.core.clock import loop_clock
-from clipper.core.errors import ReplicaUnavailable
+from clipper.core.errors import ClipperError, Overloaded, ReplicaUnavailable
 from clipper.core.metrics import Metrics, ModelStats
 from clipper.core.types import Input, Model, ModelId, Output
 
 DEFAULT_SLO_S = 0.1
 """The objective of a model that no application is linked to yet."""
+AUDIT_PATIENCE_S = 60.0
+"""How long an audit may wait until the model has time for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,12 @@ class Limits:
     """A batch that takes longer has hung its replica."""
 
 
+class Near(msgspec.Struct, frozen=True, gc=False):
+    """The output for an input that is near the one that was asked about."""
+
+    output: Output
+
+
 class ServedModel:
     """A model version: its cache, its queue, what is in flight, and the replicas that drain it."""
 
@@ -43,6 +57,8 @@ class ServedModel:
         """Replicas that take batches now."""
         self._now = loop_clock()
         self._cache = cache
+        self.approximation: Approximation | None = None
+        """None where the model asks for none."""
         self._limits = limits
         self._queue = BatchQueue(limits.queue, limits.queue_bytes, self._now, stats)
         self.scheduler = Scheduler(self._queue)
@@ -60,8 +76,8 @@ class ServedModel:
 
     def predict(
         self, input: Input, deadline: float, waiter: Waiter, group: object = None
-    ) -> Output | Task:
-        """The output if it is known, else the task that `waiter` now waits for.
+    ) -> Output | Near | Task:
+        """The output if it is known or a near one is, else the task that `waiter` now waits for.
 
         Raises:
             QueueFull, Shed: there is no room to wait, or the wait would be too long.
@@ -77,6 +93,8 @@ class ServedModel:
             if deadline > task.deadline:
                 self._queue.postpone(task, deadline)
         else:
+            if self.approximation is not None and (near := self._near(self.approximation, input)):
+                return near
             if not self.live:
                 raise ReplicaUnavailable(f"No replica of {self.id} is ready.")
             self.stats.cache_misses += 1
@@ -85,6 +103,34 @@ class ServedModel:
             self._in_flight[input] = task
         task.waiters.append(waiter)
         return task
+
+    def _near(self, approximation: Approximation, input: Input) -> Near | None:
+        """The output for a near input; now and then, the model is asked as well."""
+        output = approximation.fetch(input) if approximation.audit.is_on else None
+        if output is None:
+            return None
+        if self.live and approximation.audit.wants():
+            judge = partial(self._judge, approximation, output)
+            deadline = self._now() + AUDIT_PATIENCE_S
+            # It is no query that others could join: its turn comes after everybody else's.
+            task = Task(input, deadline, self._on_audited, [judge])
+            with contextlib.suppress(Overloaded):
+                self.scheduler.submit(task)
+        return Near(output)
+
+    def _judge(
+        self, approximation: Approximation, served: Output, true: Output | ClipperError
+    ) -> None:
+        if isinstance(true, Output) and approximation.audit.is_on:
+            approximation.judge(served, true)
+            if not approximation.audit.is_on:
+                self._cache.index_with(None)
+
+    def _on_audited(self, task: Task, output: Output | None) -> None:
+        if task.is_queued:
+            self._queue.withdraw(task)
+        if output is not None:
+            self._cache.store(task.input, output)
 
     def withdraw(self, task: Task, waiter: Waiter) -> None:
         """A waiter leaves; a task that nobody waits for any more is not sent to a replica."""
@@ -107,6 +153,9 @@ class ServedModel:
         self.model = model
         self.scheduler.wait_s = model.batch_wait_ms / 1e3
         self.scheduler.hedges.share = model.hedging
+        if model.approximate_cache is not None and self.approximation is None:
+            self.approximation = Approximation(model, self.stats, np.random.default_rng())
+            self._cache.index_with(self.approximation.index)
 
     def set_slo(self, slo_s: float | None) -> None:
         """Batches are sized for the strictest of the linked applications."""

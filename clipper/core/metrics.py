@@ -136,6 +136,9 @@ class ModelStats:
     failed_batches: int = 0
     cache_hits: int = 0
     cache_misses: int = 0
+    approximate_hits: int = 0
+    audited: int = 0
+    disagreed: int = 0
     joined: int = 0
     """Queries that shared the computation of an identical one already in flight."""
     expired: int = 0
@@ -154,6 +157,8 @@ class ModelStats:
     model_time: Histogram = field(default_factory=Histogram)
     limits: dict[int, float] = field(default_factory=dict)
     """Batch size limit of each live replica, by its index."""
+    approximate_is_on: bool | None = None
+    """Whether near inputs share outputs; None where that was not asked for."""
     states: dict[int, str] = field(default_factory=dict)
     """State of each replica, by its index."""
 
@@ -190,6 +195,9 @@ MODEL_COUNTERS = {
     "failed_batches": "Batches on which the model or its replica failed",
     "cache_hits": "Queries answered from the prediction cache",
     "cache_misses": "Queries that had to be computed",
+    "approximate_hits": "Queries answered with the output for a near input",
+    "audited": "Approximate answers that the model was asked for as well",
+    "disagreed": "Audited approximate answers that were wrong",
     "joined": "Queries that joined an identical one in flight",
     "expired": "Queued queries dropped because their deadline had passed",
     "shed": "Queries refused or dropped because they would have been answered too late",
@@ -310,7 +318,14 @@ def _model_gauges(models: dict[ModelId, ModelStats]) -> Iterator[Metric]:
     states = GaugeMetricFamily(
         "clipper_model_replicas", "Replicas by state", labels=(*labels, "state")
     )
+    near = GaugeMetricFamily(
+        "clipper_model_approximate_cache_on",
+        "1 while outputs for near inputs are served, 0 since the audit has ended that",
+        labels=labels,
+    )
     for model, stats in models.items():
+        if stats.approximate_is_on is not None:
+            near.add_metric(model, int(stats.approximate_is_on))
         depth.add_metric(model, stats.queue_depth)
         if stats.limits:
             limit.add_metric(model, sum(stats.limits.values()) / len(stats.limits))
@@ -318,4 +333,4 @@ def _model_gauges(models: dict[ModelId, ModelStats]) -> Iterator[Metric]:
             states.add_metric(
                 (*model, state), sum(1 for found in stats.states.values() if found == state)
             )
-    return iter((depth, limit, states))
+    return iter((depth, limit, near, states))

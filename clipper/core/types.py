@@ -115,6 +115,24 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True)
+class ApproximateCache:
+    """When the output for one input may be served for another."""
+
+    metric: str
+    """`angular` (radians) or `euclidean`."""
+    radius: float
+    """Inputs that are no farther apart are alike."""
+    audit: float = 0.02
+    """Of such answers, the share that the model is asked for as well, to compare."""
+    budget: float = 0.01
+    """Of such answers, the share that may be wrong before it switches itself off."""
+    margin: float | None = None
+    """Serve only score vectors whose best score leads by so much; None serves any output."""
+    tolerance: float | None = None
+    """By how much numbers may differ and still agree; None compares labels and best scores."""
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """A registered model version."""
 
@@ -131,6 +149,7 @@ class Model:
     """How long a query may be kept waiting for a fuller batch."""
     hedging: float = 0.0
     """Of the queries, the share that may be sent to a second replica as well."""
+    approximate_cache: ApproximateCache | None = None
     deployment: Deployment | None = None
     registered: int = 0
     """Order of registration; the newest has the largest."""

@@ -4,6 +4,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from clipper.abstraction.approximation import Approximation
 from clipper.abstraction.latency import LatencyEstimate
 from clipper.core.types import DEFAULT_BATCH_SIZE, Application, Model, ModelId
 from clipper.serving.deployment import Progress
@@ -77,6 +78,45 @@ class BatchingAnswer(BaseModel):
         )
 
 
+class ApproximateCacheAnswer(BaseModel):
+    """When the output for one input may be served for another."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    metric: str
+    radius: float
+    audit: float
+    budget: float
+    margin: float | None
+    tolerance: float | None
+
+
+class ApproximateCacheState(BaseModel):
+    """What the approximate cache of a model version did, and whether it still may."""
+
+    is_on: bool
+    reason: str = Field(description="why it is off")
+    entries: int = Field(description="inputs among which near ones are looked for")
+    hits: int
+    audited: int
+    disagreed: int
+    upper_bound: float = Field(description="at most this share is wrong, at 95 % confidence")
+
+    @classmethod
+    def of(cls, approximation: Approximation, hits: int) -> Self:
+        """The state as clients see it."""
+        audit = approximation.audit
+        return cls(
+            is_on=audit.is_on,
+            reason=audit.reason,
+            entries=len(approximation.index),
+            hits=hits,
+            audited=audit.audited,
+            disagreed=audit.disagreed,
+            upper_bound=round(audit.upper_bound, 6),
+        )
+
+
 class ModelAnswer(BaseModel):
     """A model version."""
 
@@ -89,6 +129,7 @@ class ModelAnswer(BaseModel):
     batch_size: int = Field(description="a fixed one, or -1")
     batching: BatchingAnswer
     hedging: float
+    approximate_cache: ApproximateCacheAnswer | None
     is_current: bool
     deployment: DeploymentAnswer | None
     replicas: ReplicaCounts
@@ -108,6 +149,11 @@ class ModelAnswer(BaseModel):
             batch_size=model.batch_size,
             batching=BatchingAnswer.of(model),
             hedging=model.hedging,
+            approximate_cache=(
+                ApproximateCacheAnswer.model_validate(model.approximate_cache)
+                if model.approximate_cache
+                else None
+            ),
             is_current=is_current,
             deployment=DeploymentAnswer.model_validate(deployment) if deployment else None,
             replicas=ReplicaCounts(wanted=wanted, ready=ready),
@@ -172,6 +218,7 @@ class ModelDetails(ModelAnswer):
         description="batches sent, by why they were not larger: the limit was reached, the queue "
         "was empty, the wait for a fuller one was over, ...",
     )
+    approximate_cache_state: ApproximateCacheState | None = None
     replica_states: list[ReplicaState] = []
 
 

@@ -11,6 +11,7 @@ from clipper.core.errors import UnknownApplication, UnknownModel
 from clipper.core.types import DEFAULT_CONTEXT, Application, Model, ModelId, ReplicaId
 from clipper.frontend.answers import (
     ApplicationAnswer,
+    ApproximateCacheState,
     DeploymentProgress,
     ErrorAnswer,
     LogAnswer,
@@ -219,5 +220,11 @@ def _summary(services: Services, model: Model) -> ModelAnswer:
 def _details(services: Services, model: ModelId) -> ModelDetails:
     summary = _summary(services, services.catalogue.model(model))
     states = [ReplicaState.of(status) for status in services.fleet.status(model)]
-    endings = services.metrics.model(model).endings
-    return ModelDetails(**dict(summary), batches_ended_by=endings, replica_states=states)
+    stats, approximation = services.metrics.model(model), services.approximation(model)
+    near = approximation and ApproximateCacheState.of(approximation, stats.approximate_hits)
+    return ModelDetails(
+        **dict(summary),
+        batches_ended_by=stats.endings,
+        approximate_cache_state=near,
+        replica_states=states,
+    )

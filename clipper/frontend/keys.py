@@ -5,10 +5,12 @@ that it has a confidence threshold.
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import fields
 from typing import Any, NamedTuple
 
+from clipper.abstraction.approximate import Metric
 from clipper.core.errors import InvalidInput
-from clipper.core.types import DEFAULT_BATCH_SIZE
+from clipper.core.types import DEFAULT_BATCH_SIZE, ApproximateCache
 from clipper.frontend.body import INT32, shown
 from clipper.selection.losses import LOSSES
 from clipper.selection.policies import POLICIES
@@ -16,8 +18,8 @@ from clipper.serving.checks import MAX_HEDGING, MAX_WAIT_MS, ON_OVERLOAD
 
 CONTROLLERS = ("aimd", "quantile", "fixed")
 BATCHING = ("controller", "size", "wait_ms")
+APPROXIMATE_CACHE = tuple(field.name for field in fields(ApproximateCache))
 APPLICATION_KEYS_TO_COME = ("confidence_threshold",)
-MODEL_KEYS_TO_COME = ("approximate_cache",)
 SEPARATORS = (",", ":")
 BAD_BATCH_SIZE = "The batch size must be positive or DEFAULT_BATCH_SIZE, which is -1"
 
@@ -130,6 +132,30 @@ def hedging_of(value: Any) -> float:
             f"hedging must be a share of the queries, from 0 to {MAX_HEDGING}, not {shown(value)}"
         )
     return float(value)
+
+
+def approximate_cache_of(value: Any) -> ApproximateCache | None:
+    """Read `approximate_cache`; None is none. Ranges are the catalogue's to check.
+
+    Raises:
+        InvalidInput: it is no object of the known keys, or lacks one that is needed.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise InvalidInput(f"approximate_cache must be an object, not {shown(value)}")
+    for key in value:
+        _choice("approximate_cache key", key, APPROXIMATE_CACHE)
+    for key in ("metric", "radius"):
+        if key not in value:
+            raise InvalidInput(f"approximate_cache.{key} is missing")
+    metric = _choice("approximate_cache.metric", value["metric"], tuple(Metric))
+    numbers = {key: number for key, number in value.items() if key != "metric"}
+    for key, number in numbers.items():
+        if not is_number(number) and (number is not None or key not in ("margin", "tolerance")):
+            raise InvalidInput(f"approximate_cache.{key} must be a number, not {shown(number)}")
+    given = {key: float(number) for key, number in numbers.items() if number is not None}
+    return ApproximateCache(metric, **given)
 
 
 def is_number(value: Any) -> bool:

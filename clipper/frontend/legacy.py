@@ -74,11 +74,11 @@ def _model(fields: Fields) -> Model:
     model_data_path = fields.text("model_data_path")
     batching = keys.batching_of(fields.int32("batch_size"), fields.optional("batching"))
     hedging = keys.hedging_of(fields.optional("hedging"))
+    approximate_cache = keys.approximate_cache_of(fields.optional("approximate_cache"))
     keys.check_no_separators("model name", model.name)
     keys.check_no_separators("model version", model.version)
     for label in labels:
         keys.check_no_separators("label", label)
-    keys.refuse_keys_to_come(fields.keys(), keys.MODEL_KEYS_TO_COME)
     return Model(
         model,
         input_type,
@@ -89,6 +89,7 @@ def _model(fields: Fields) -> Model:
         controller=batching.controller,
         batch_wait_ms=batching.wait_ms,
         hedging=hedging,
+        approximate_cache=approximate_cache,
     )
 
 

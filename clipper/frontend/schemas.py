@@ -111,6 +111,19 @@ class BatchingRequest(Request):
     )
 
 
+class ApproximateCacheRequest(Request):
+    """When the output for one input may be served for another."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"metric": "angular", "radius": 0.1}})
+
+    metric: str = Field(description="angular, in radians, or euclidean")
+    radius: float = Field(description="inputs that are no farther apart are alike")
+    audit: float = Field(0.02, description="share of such answers that the model checks")
+    budget: float = Field(0.01, description="share of them that may be wrong; beyond, it ends")
+    margin: float | None = Field(None, description="serve only scores whose best leads by this")
+    tolerance: float | None = Field(None, description="how far numbers that agree may differ")
+
+
 class DeploymentRequest(Request):
     """How the replicas of a model version are started."""
 
@@ -154,6 +167,7 @@ class ModelRequest(Request):
     hedging: float | None = Field(
         None, description=f"share of queries that may be sent to two replicas, to {MAX_HEDGING}"
     )
+    approximate_cache: ApproximateCacheRequest | None = None
     deployment: DeploymentRequest | None = None
     container_name: str | None = None
     timeout_s: float = Field(120.0, gt=0, le=3600, description="how long it may take to come up")
@@ -166,6 +180,7 @@ class ModelRequest(Request):
         """
         asked = self.batching.model_dump(exclude_none=True) if self.batching else None
         batching = keys.batching_of(self.batch_size, asked)
+        near = self.approximate_cache.model_dump() if self.approximate_cache else None
         deployment = self.deployment.deployment() if self.deployment else None
         return Model(
             ModelId(self.name, self.version),
@@ -177,6 +192,7 @@ class ModelRequest(Request):
             controller=batching.controller,
             batch_wait_ms=batching.wait_ms,
             hedging=keys.hedging_of(self.hedging),
+            approximate_cache=keys.approximate_cache_of(near),
             deployment=deployment,
         )
 

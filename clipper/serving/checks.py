@@ -5,6 +5,9 @@ Each function raises where something is not accepted, with the old release's tex
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from clipper.abstraction.approximation import Approximation
 from clipper.core.config import Config
 from clipper.core.errors import (
     AlreadyExists,
@@ -13,6 +16,7 @@ from clipper.core.errors import (
     UnknownApplication,
     UnknownModel,
 )
+from clipper.core.metrics import ModelStats
 from clipper.core.types import DEFAULT_BATCH_SIZE, NAME, Application, Model, ModelId
 from clipper.selection.losses import LOSSES
 from clipper.selection.policies import make_policy
@@ -84,6 +88,8 @@ def check_model(model: Model) -> None:
             "The batch size must be positive or DEFAULT_BATCH_SIZE, which is -1",
             hint="-1 adapts it to the latency objective.",
         )
+    if model.approximate_cache is not None:
+        Approximation(model, ModelStats(), np.random.default_rng())
     if model.deployment is not None and not 1 <= model.deployment.replicas <= MAX_REPLICAS:
         raise InvalidInput(
             f"{model.deployment.replicas} is not a number of replicas", hint=f"1 to {MAX_REPLICAS}."

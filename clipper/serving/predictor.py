@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 
-from clipper.abstraction.layer import ServedModel
+from clipper.abstraction.layer import Near, ServedModel
 from clipper.abstraction.queue import NOTHING
 from clipper.core.clock import loop_clock
 from clipper.core.errors import (
@@ -118,6 +118,9 @@ class Predictor:
                 if isinstance(found, Output):
                     query.cache = "exact"
                     self._arrive(query, served.id, found)
+                elif isinstance(found, Near):
+                    query.cache = "approximate"
+                    self._arrive(query, served.id, found.output)
                 else:
                     query.waiting += ((served, found, waiter),)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import NoReturn
 
+from clipper.abstraction.approximation import Approximation
 from clipper.abstraction.cache import PredictionCache
 from clipper.abstraction.layer import Limits, ModelAbstractionLayer
 from clipper.core.config import Config
@@ -186,6 +187,11 @@ class Services:
         for app in [app for app in metrics.applications if app not in config.applications]:
             metrics.forget_application(app)
             self._journal.forget(app)
+
+    def approximation(self, model: ModelId) -> Approximation | None:
+        """The approximate cache of a version, where it has one."""
+        served = self._layer.models.get(model)
+        return None if served is None else served.approximation
 
     def ready(self) -> list[str]:
         """Why queries would not be answered by models; empty when they would."""

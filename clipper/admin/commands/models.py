@@ -53,6 +53,12 @@ def deploy(  # noqa: PLR0913 -- an option for each setting
             help="Share of queries, to 0.05, to send to a second replica if the first is overdue."
         ),
     ] = 0.0,
+    approximate_cache: Annotated[
+        str | None,
+        typer.Option(
+            help='JSON: {"metric": "angular", "radius": 0.1}: serve near inputs with one output.'
+        ),
+    ] = None,
     model_data: Annotated[
         str, typer.Option(help="Files for a python model, given to its class.")
     ] = "",
@@ -89,6 +95,11 @@ def deploy(  # noqa: PLR0913 -- an option for each setting
             batch_size=-1 if batch_size is None else batch_size,
             batching=None if batching is None else parse_json(batching, "--batching"),
             hedging=hedging,
+            approximate_cache=(
+                None
+                if approximate_cache is None
+                else parse_json(approximate_cache, "--approximate-cache")
+            ),
             model_data=model_data,
             labels=label,
             image=image,
@@ -191,6 +202,7 @@ def _show_version(session: Session, model: dict[str, Any]) -> None:
         ("labels", ", ".join(model["labels"]) or "-"),
         ("batch size", _batching(model["batching"])),
         ("batches ended by", _endings(model["batches_ended_by"])),
+        *_approximate(model),
         ("container", model["container_name"]),
         *((key.replace("_", " "), deployment[key]) for key in _DEPLOYED if deployment.get(key)),
         ("ready", f"{_ready(model)} replicas"),
@@ -220,6 +232,15 @@ def _batching(batching: dict[str, Any]) -> str:
 def _endings(endings: dict[str, int]) -> str:
     seen = (f"{key.replace('_', ' ')} {count}" for key, count in endings.items() if count)
     return ", ".join(seen) or "-"
+
+
+def _approximate(model: dict[str, Any]) -> list[tuple[str, str]]:
+    asked, state = model["approximate_cache"], model["approximate_cache_state"]
+    if asked is None or state is None:
+        return []
+    audits = f"{state['disagreed']} of {state['audited']} audited were wrong"
+    text = f"{asked['metric']} within {asked['radius']:g}; {state['hits']} hits, {audits}"
+    return [("near inputs", text if state["is_on"] else f"off: {state['reason']}")]
 
 
 def _latency(latency: dict[str, float] | None) -> str:

@@ -7,7 +7,13 @@ import pytest
 
 from clipper.abstraction.batching import BUDGET, Aimd, FixedSize
 from clipper.abstraction.cache import PredictionCache
-from clipper.abstraction.layer import DEFAULT_SLO_S, Limits, ModelAbstractionLayer, ServedModel
+from clipper.abstraction.layer import (
+    DEFAULT_SLO_S,
+    Limits,
+    ModelAbstractionLayer,
+    Near,
+    ServedModel,
+)
 from clipper.abstraction.queue import Task
 from clipper.core.errors import ModelFailed, QueueFull, ReplicaFailed, ReplicaUnavailable
 from clipper.core.metrics import Metrics
@@ -40,7 +46,9 @@ class Rig:
         await asyncio.sleep(0)
         return replica
 
-    def ask(self, input: Input = ONE, deadline: float = 100.0) -> tuple[Output | Task, Caller]:
+    def ask(
+        self, input: Input = ONE, deadline: float = 100.0
+    ) -> tuple[Output | Near | Task, Caller]:
         """What `predict` returned, and who waits if it is a task."""
         caller = Caller()
         return self.served.predict(input, deadline, caller), caller

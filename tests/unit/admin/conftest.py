@@ -222,6 +222,8 @@ class FakeDaemon:
             "container_name": body.get("container_name", "NO_CONTAINER"),
             "deployment": deployment,
             "batching": body.get("batching") or FOUND_BY_AIMD,
+            "approximate_cache": body.get("approximate_cache"),
+            "approximate_cache_state": None,
             "batches_ended_by": {"limit": 1, "queue_empty": 2, "wait_expired": 0},
             "replicas": {"wanted": count, "ready": count},
         }

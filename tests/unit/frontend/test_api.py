@@ -38,6 +38,7 @@ REGISTERED = {
     "batch_size": -1,
     "batching": {"controller": "aimd", "size": None, "wait_ms": 0.0},
     "hedging": 0.0,
+    "approximate_cache": None,
     "is_current": True,
     "deployment": None,
     "replicas": {"wanted": 0, "ready": 0},
@@ -201,6 +202,7 @@ async def test_a_model_is_registered_without_containers(admin: httpx.AsyncClient
     details = await call(admin, "GET", "/models/m/versions/1")
     assert details.pop("replica_states") == []
     assert set(details.pop("batches_ended_by").values()) == {0}
+    assert details.pop("approximate_cache_state") is None
     assert details == REGISTERED
 
 
@@ -470,6 +472,11 @@ async def test_what_the_schema_does_not_allow_is_refused_by_name(
         ("/models", {**MODEL, "batching": {"wait_ms": -2}}, "batching.wait_ms"),
         ("/models", {**MODEL, "batching": {"controller": "quantile", "size": 2}}, "batching.size"),
         ("/models", {**MODEL, "hedging": 0.2}, "hedging"),
+        (
+            "/models",
+            {**MODEL, "approximate_cache": {"metric": "angular", "radius": 9}},
+            "The radius is 9",
+        ),
         ("/models", {**MODEL, "batching": {"controller": "fixed"}}, "batching.size"),
         ("/models", {**MODEL, "deployment": {**DEPLOYMENT, "framework": "../x"}}, "framework"),
     ],
@@ -500,6 +507,19 @@ async def test_a_fixed_batch_size_is_kept(admin: httpx.AsyncClient) -> None:
     model = await register(admin, batching={"controller": "fixed", "size": 8})
     assert model["batch_size"] == 8
     assert model["batching"] == {"controller": "fixed", "size": 8, "wait_ms": 0.0}
+
+
+async def test_an_approximate_cache_comes_back_with_its_state(admin: httpx.AsyncClient) -> None:
+    model = await register(admin, approximate_cache={"metric": "angular", "radius": 0.1})
+    assert model["approximate_cache"] == {
+        **{"metric": "angular", "radius": 0.1, "audit": 0.02, "budget": 0.01},
+        **{"margin": None, "tolerance": None},
+    }
+    details = await call(admin, "GET", "/models/m/versions/1")
+    assert details["approximate_cache_state"] == {
+        **{"is_on": True, "reason": "", "entries": 0, "hits": 0},
+        **{"audited": 0, "disagreed": 0, "upper_bound": 1.0},
+    }
 
 
 async def test_batching_and_hedging_come_back_as_they_were_asked_for(

@@ -7,7 +7,15 @@ from typing import Any
 import httpx
 import pytest
 
-from clipper.core.types import Deployment, Input, InputType, Model, ModelId, ReplicaId
+from clipper.core.types import (
+    ApproximateCache,
+    Deployment,
+    Input,
+    InputType,
+    Model,
+    ModelId,
+    ReplicaId,
+)
 from clipper.deploy.manager import Exit
 from clipper.serving.services import Services
 from tests.fakes.serving import FakeManager
@@ -568,11 +576,56 @@ async def test_batching_is_taken_or_refused_by_name(
         assert asked in ((model.controller, model.batch_wait_ms), ("fixed", model.batch_wait_ms))
 
 
-async def test_an_approximate_cache_is_refused(admin: httpx.AsyncClient) -> None:
-    cache = {"metric": "angular", "radius": 0.1}
-    assert "approximate_cache" in await refused(
-        admin, "add_model", **MODEL, approximate_cache=cache
-    )
+async def test_an_approximate_cache_is_kept(admin: httpx.AsyncClient, services: Services) -> None:
+    asked = {"metric": "euclidean", "radius": 2, "audit": 0.5, "margin": None}
+    await ok(admin, "add_model", **MODEL, approximate_cache=asked)
+    model = services.catalogue.config.models[ModelId("m", "1")]
+    assert model.approximate_cache == ApproximateCache("euclidean", 2.0, audit=0.5)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "angular",
+        {},
+        {"metric": "angular"},
+        {"radius": 0.1},
+        {"metric": "cosine", "radius": 0.1},
+        {"metric": "angular", "radius": "0.1"},
+        {"metric": "angular", "radius": None},
+        {"metric": "angular", "radius": True},
+        {"metric": "angular", "radius": 0.1, "budgett": 0.1},
+    ],
+)
+async def test_an_approximate_cache_that_cannot_be_read_is_refused_by_name(
+    admin: httpx.AsyncClient, asked: Any
+) -> None:
+    text = await refused(admin, "add_model", **MODEL, approximate_cache=asked)
+    assert "approximate_cache" in text
+
+
+@pytest.mark.parametrize(
+    ("asked", "problem"),
+    [
+        ({"metric": "angular", "radius": 3}, "The radius is 3"),
+        ({"metric": "euclidean", "radius": -1}, "The radius is -1"),
+        ({"metric": "angular", "radius": 0.1, "audit": 0}, "The audited share is 0"),
+        ({"metric": "angular", "radius": 0.1, "budget": 1}, "The budget is 1"),
+        ({"metric": "angular", "radius": 0.1, "margin": -1}, "The margin is -1"),
+        ({"metric": "angular", "radius": 0.1, "tolerance": -1}, "The tolerance is -1"),
+    ],
+)
+async def test_an_approximate_cache_out_of_range_is_refused(
+    admin: httpx.AsyncClient, asked: Any, problem: str
+) -> None:
+    assert problem in await refused(admin, "add_model", **MODEL, approximate_cache=asked)
+
+
+async def test_texts_are_never_near_each_other(admin: httpx.AsyncClient) -> None:
+    body = {**MODEL, "input_type": "strings"}
+    asked = {"metric": "angular", "radius": 0.1}
+    text = await refused(admin, "add_model", **body, approximate_cache=asked)
+    assert "Inputs of type strings have no distance" in text
 
 
 async def test_what_is_refused_leaves_nothing_behind(
