@@ -18,7 +18,7 @@ class Endpoint:
     payload: Payload
     output: Callable[[Any], float]
     marker: bytes = b""
-    """What an answer with 200 holds if the model gave it; systems without default answers: nothing."""
+    """What is in an answer with 200 that the model gave; nothing where nobody else answers."""
     defaults: Callable[[], float] = lambda: 0.0
     """How many answers so far were not the model's."""
 
@@ -58,8 +58,13 @@ class Contestant:
     """Whether it is asked the same again and again, in a closed loop only."""
 
     def __str__(self) -> str:
-        return f"{self.system} ({self.setting})" if self.setting else self.system
+        return named(self.system, self.setting)
 
 
 class DidNotStart(Exception):
     """A system cannot be measured; the message says why."""
+
+
+def named(system: str, setting: str) -> str:
+    """A system with its setting."""
+    return f"{system} ({setting})" if setting else system

@@ -1,9 +1,8 @@
 """The highest rate at which a system answers 99 % of its queries in time, in an open loop.
 
-Coarse steps first, by a factor of 1.5 up or down from a guess, until one rate is held and the next is
-not; then bisection to 5 %. A rate counts as held if one of two tries holds it, and a run in which the
-generator was late itself is repeated: what else the machine does should not decide. Every run is
-recorded.
+Coarse steps first, by a factor of 1.5 up or down from a guess, until one rate is held and the next
+is not; then bisection. A rate counts as held if one of two tries holds it, and a run in which the
+generator was late itself is repeated once: what else the machine does should not decide.
 """
 
 from collections.abc import Callable
@@ -17,11 +16,11 @@ from peers.contest import Endpoint
 
 SHARE = 0.99
 FACTOR = 1.5
-PRECISION = 1.05
 TRIES = 2
 RELIABLE_TRIES = 2
 LOWEST_RATE = 10.0
 CONNECTIONS = 1024
+PATIENCE_S = 1.0
 
 Holds = Callable[[float], bool]
 
@@ -37,10 +36,10 @@ class Goodput:
     """Whether the generator kept its schedule in every run that decided something."""
 
 
-def highest(holds: Holds, guess: float) -> float:
-    """The highest rate that holds, to 5 %; 0 where the lowest does not."""
+def highest(holds: Holds, guess: float, precision: float) -> float:
+    """The highest rate that holds, to a factor of `precision`; 0 where the lowest does not."""
     held, failed = bracket(holds, max(guess, LOWEST_RATE))
-    while held and failed / held > PRECISION:
+    while held and failed / held > precision:
         middle = (held * failed) ** 0.5
         if holds(middle):
             held = middle
@@ -63,21 +62,32 @@ def bracket(holds: Holds, rate: float) -> tuple[float, float]:
     return 0.0, rate
 
 
-def goodput(
-    endpoint: Endpoint, slo_s: float, guess: float, seconds: float, rng: np.random.Generator
-) -> Goodput:
-    """Search from a guess on, with runs of so many seconds."""
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How the rate is searched for."""
+
+    slo_s: float
+    guess: float
+    """The rate to begin with."""
+    precision: float
+    """The factor between a rate that is held and one that is not, at the end."""
+    seconds: float
+    """How long a rate is offered."""
+
+
+def goodput(endpoint: Endpoint, search: Search, rng: np.random.Generator) -> Goodput:
+    """What a system keeps up."""
     steps: list[dict[str, object]] = []
 
     def holds(rate: float) -> bool:
         for _ in range(TRIES):
-            summary = reliable(lambda: offer(endpoint, rate, seconds, slo_s, rng))
+            summary = reliable(lambda: offer(endpoint, rate, search, rng))
             steps.append({"rate": rate, **asdict(summary)})
             if summary.goodput_share >= SHARE:
                 return True
         return False
 
-    rate = highest(holds, guess)
+    rate = highest(holds, search.guess, search.precision)
     return Goodput(rate, steps, all(step["is_reliable"] for step in steps))
 
 
@@ -90,11 +100,9 @@ def reliable(measure: Callable[[], Summary]) -> Summary:
     return summary
 
 
-def offer(
-    endpoint: Endpoint, rate: float, seconds: float, slo_s: float, rng: np.random.Generator
-) -> Summary:
+def offer(endpoint: Endpoint, rate: float, search: Search, rng: np.random.Generator) -> Summary:
     """One run at one rate."""
-    at_s = poisson(rate, seconds, rng)
+    at_s = poisson(rate, search.seconds, rng)
     requests = endpoint.payload.requests(len(at_s), next(runs))
     target = Target("127.0.0.1", endpoint.port, requests, endpoint.marker)
-    return run([target], at_s, connections=CONNECTIONS, patience_s=1.0).summary(slo_s)
+    return run([target], at_s, connections=CONNECTIONS, patience_s=PATIENCE_S).summary(search.slo_s)

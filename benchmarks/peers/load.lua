@@ -27,7 +27,7 @@ end
 
 function done(summary, latency, requests)
   local errors = summary.errors
-  print(string.format('{"requests": %d, "duration_us": %d, "p50_us": %d, "p99_us": %d, "errors": %d}',
-    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+  print(string.format('{"answered": %d, "duration_us": %d, "p50_us": %d, "p99_us": %d, "errors": %d}',
+    summary.requests - errors.status, summary.duration, latency:percentile(50), latency:percentile(99),
     errors.connect + errors.read + errors.write + errors.status + errors.timeout))
 end

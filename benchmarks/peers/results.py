@@ -1,11 +1,10 @@
 """What a comparison found: rows of figures, and what follows from them."""
 
 import statistics
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from peers.contest import Contestant
+from peers.contest import Contestant, named
 from peers.goodput import Goodput
 
 OURS = "clipper"
@@ -24,16 +23,18 @@ class Row:
     connections: int
     rounds: list[Figures]
 
+    def __str__(self) -> str:
+        return named(self.system, self.setting)
+
     @property
     def medians(self) -> Figures:
         """Over the rounds; errors and default answers are summed instead."""
-        figures = {key: statistics.median(one[key] for one in self.rounds) for key in self.rounds[0]}
-        return figures | {key: sum(one[key] for one in self.rounds) for key in ("errors", "defaults")}
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether all requests were answered, and by the model: only then it is throughput."""
-        return not self.medians["errors"] and not self.medians["defaults"]
+        figures = {
+            key: statistics.median(one[key] for one in self.rounds) for key in self.rounds[0]
+        }
+        return figures | {
+            key: sum(one[key] for one in self.rounds) for key in ("errors", "defaults")
+        }
 
 
 @dataclass(slots=True)
@@ -46,6 +47,9 @@ class GoodputRow:
     apart: bool
     slo_s: float
     found: Goodput
+
+    def __str__(self) -> str:
+        return named(self.system, self.setting)
 
 
 @dataclass(slots=True)
@@ -90,19 +94,6 @@ class Results:
             "goodput": [goodput_json(row) for row in self.goodputs],
             "failures": self.failures,
         }
-
-
-def best(rows: Iterable[Row], figure: str, is_lower_better: bool = False) -> Row | None:
-    """The row with the best median, if there is one at all."""
-    rows = list(rows)
-    if not rows:
-        return None
-    return (min if is_lower_better else max)(rows, key=lambda row: row.medians[figure])
-
-
-def peers_of(rows: Iterable[Row]) -> list[Row]:
-    """Those that are not ours."""
-    return [row for row in rows if row.system not in (OURS, CACHED)]
 
 
 def row_json(row: Row) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What every system computes, by the same code: three models, and what a server is told.
 
-It runs in the peers' own environments too, and so needs nothing but numpy and joblib. A server reads
-its orders from environment variables, as most of these systems start their workers themselves.
+It runs in the peers' own environments too, and so needs nothing but numpy and joblib. A server
+reads its orders from environment variables, as most of these systems start their own workers.
 """
 
 import os
@@ -30,7 +30,8 @@ class Noop:
 
     def predict(self, batch: NDArray[Any]) -> NDArray[Any]:
         """float64[batch]."""
-        return batch.sum(axis=1, dtype=np.float64)
+        sums: NDArray[Any] = batch.sum(axis=1, dtype=np.float64)
+        return sums
 
 
 class Sleeping(Noop):

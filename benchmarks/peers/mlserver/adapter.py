@@ -1,7 +1,7 @@
 """How MLServer is started and asked. It waits 1 ms for a batch, or does not batch at all.
 
-It batches only with a time to wait: 0 turns batching off. The model runs in a process of its own, or
-in the one that speaks HTTP, which spares a way through two queues.
+It batches only with a time to wait: 0 turns batching off. The model runs in a process of its own,
+or in the one that speaks HTTP, which spares a way through two queues.
 """
 
 import json

@@ -30,5 +30,7 @@ class Predictor(MLModel):
         tensor = payload.inputs[0]
         rows = np.array(tensor.data.root, self.model.dtype).reshape(tensor.shape)
         outputs: Any = self.model.predict(rows).tolist()
-        output = ResponseOutput(name="output", shape=[len(outputs), 1], datatype="FP64", data=outputs)
+        output = ResponseOutput(
+            name="output", shape=[len(outputs), 1], datatype="FP64", data=outputs
+        )
         return InferenceResponse(model_name=self.name, outputs=[output])

@@ -18,7 +18,6 @@ ORDERS = orders()
 QUEUED = 4096
 
 
-@serve.deployment(num_replicas=1, max_ongoing_requests=QUEUED, max_queued_requests=-1)
 class Predictor:
     """Holds the model."""
 
@@ -43,7 +42,8 @@ class Predictor:
 if __name__ == "__main__":
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     serve.start(http_options={"host": "127.0.0.1", "port": ORDERS.port})
-    serve.run(Predictor.bind(), route_prefix="/predict")
+    deployment = serve.deployment(num_replicas=1, max_ongoing_requests=QUEUED)(Predictor)
+    serve.run(deployment.bind(), route_prefix="/predict")
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
     serve.shutdown()
     ray.shutdown()

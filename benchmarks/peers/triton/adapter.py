@@ -39,7 +39,9 @@ def command(orders: Orders, scratch: Path) -> list[str]:
     shutil.copytree(server / "backends", backends)
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     stub = server / "python_backend_stubs" / version / "triton_python_backend_stub"
-    (backends / "python" / stub.name).symlink_to(stub)  # a link: it finds its libraries beside itself
+    (backends / "python" / stub.name).symlink_to(
+        stub
+    )  # a link: it finds its libraries beside itself
     flags = {
         "model-repository": scratch / "repository",
         "backend-directory": backends,

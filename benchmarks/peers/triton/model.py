@@ -1,8 +1,9 @@
 """Triton at its best: its Python backend, one instance of the model in a process of its own.
 
 The dynamic batcher hands all requests of a batch over at once; they are put together to one array
-here, as the backend leaves that to the model. HTTP has its default of 8 threads (2 were slower at 128
-connections); gRPC, metrics and logs are off. Inputs are JSON in the V2 inference protocol: its binary extension is another question.
+here, as the backend leaves that to the model. HTTP has its default of 8 threads (2 were slower at
+128 connections); gRPC, metrics and logs are off. Inputs are JSON in the V2 inference protocol, as
+they are JSON for all. The backend of this release reads arrays of numpy 1 only, hence its pins.
 """
 
 from typing import Any
