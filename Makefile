@@ -54,4 +54,4 @@ bench-peers: $(INSTALLED) ## beside six other serving systems, which it installs
 	$(BIN)/python benchmarks/side_by_side.py $(ARGS)
 
 clean: ## remove what was made
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) benchmarks/peers/.venvs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
