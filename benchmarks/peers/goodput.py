@@ -5,6 +5,7 @@ is not; then bisection. A rate counts as held if one of two tries holds it, and 
 generator was late itself is repeated once: what else the machine does should not decide.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
@@ -19,7 +20,7 @@ FACTOR = 1.5
 TRIES = 2
 RELIABLE_TRIES = 2
 LOWEST_RATE = 10.0
-CONNECTIONS = 1024
+FEWEST_CONNECTIONS = 32
 PATIENCE_S = 1.0
 
 Holds = Callable[[float], bool]
@@ -105,4 +106,6 @@ def offer(endpoint: Endpoint, rate: float, search: Search, rng: np.random.Genera
     at_s = poisson(rate, search.seconds, rng)
     requests = endpoint.payload.requests(len(at_s), next(runs))
     target = Target("127.0.0.1", endpoint.port, requests, endpoint.marker)
-    return run([target], at_s, connections=CONNECTIONS, patience_s=PATIENCE_S).summary(search.slo_s)
+    connections = max(FEWEST_CONNECTIONS, math.ceil(rate * search.slo_s))
+    outcomes = run([target], at_s, connections=connections, patience_s=PATIENCE_S)
+    return outcomes.summary(search.slo_s)

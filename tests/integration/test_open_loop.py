@@ -147,7 +147,9 @@ def test_a_large_body_arrives_whole() -> None:
     body = bytes(range(256)) * 4096
     with scripted_server(say(answer())) as server:
         target = Target("127.0.0.1", server.port, [post("/", body)], CLIPPER_MARKER)
-        summary = run([target], np.zeros(3), patience_s=PATIENCE_S).summary(PATIENCE_S)
+        summary = run([target], np.zeros(3), connections=2, patience_s=PATIENCE_S).summary(
+            PATIENCE_S
+        )
     assert summary.in_time == 3
     assert server.bodies == [body] * 3
 
@@ -162,7 +164,7 @@ def test_two_targets_are_asked_in_one_run_each_with_its_own_requests() -> None:
             Target("127.0.0.1", second.port, [post("/", b"b"), post("/", b"c")], b"c"),
         ]
         which = np.array([0, 1, 1, 1, 1], np.uint8)
-        outcomes = run(targets, np.linspace(0, 0.1, 5), which, patience_s=PATIENCE_S)
+        outcomes = run(targets, np.linspace(0, 0.1, 5), which, connections=2, patience_s=PATIENCE_S)
     assert outcomes.summary(PATIENCE_S, 0).in_time == 1
     assert outcomes.summary(PATIENCE_S, 1).in_time == 2
     assert outcomes.summary(PATIENCE_S, 1).defaults == 2
