@@ -30,7 +30,7 @@ def main() -> None:
     plan = parse()
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed: apt-get install wrk")
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit("ended by SIGTERM"))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whichever way: clean up, and show
     results = Results()
     try:
         compare(plan, results)
