@@ -19,10 +19,9 @@ from outcomes import Outcomes
 
 LEAD_S = 0.05
 READ_BYTES = 1 << 16
-BUSY_PER_S = 4000
-"""Above this rate, requests and answers are handled in small heaps: to be woken for each costs more
-than to handle it, on processors that are shared with what is measured."""
-TICK_S = 0.0005
+OPENED_AT_ONCE = 64
+PAUSE_S = 0.02
+"""For the server to accept them: one that is behind drops what its backlog does not hold."""
 
 clock = time.perf_counter
 
@@ -48,9 +47,6 @@ class Sender:
         self.next = 0
         self.oldest = 0
         self.start = 0.0
-        rate = count / max(self.at_s[-1], TICK_S) if count else 0.0
-        self.tick_s = TICK_S if rate > BUSY_PER_S else 0.0
-        """How long to let answers gather; 0 looks at each as it comes."""
         self.latency_s = np.full(count, np.nan)
         self.status = np.zeros(count, np.int16)
         self.by_model = np.zeros(count, np.bool_)
@@ -58,6 +54,7 @@ class Sender:
 
     def run(self) -> Outcomes:
         """Returns when every request is answered or given up."""
+        self.open_connections()
         cpu_s = time.process_time()
         self.start = clock() + LEAD_S
         while self.unsettled:
@@ -70,8 +67,16 @@ class Sender:
         columns = (self.latency_s, self.status, self.by_model, self.lag_s)
         return Outcomes(plan.at_s, plan.which, *columns, cpu_s)
 
+    def open_connections(self) -> None:
+        """All of them, before the clock starts: opening takes the time that sending needs."""
+        for pool in self.pools:
+            while (connection := self.connect(pool)) is not None:
+                pool.free.append(connection)
+                if not pool.size % OPENED_AT_ONCE:
+                    time.sleep(PAUSE_S)
+
     def send_due(self) -> None:
-        """Send what is due on free connections, or on new ones; the rest waits."""
+        """Send what is due on free connections, or on new ones in place of broken ones."""
         count = len(self.at_s)
         while self.next < count and self.at_s[self.next] <= (now := clock() - self.start):
             request, self.next = self.next, self.next + 1
@@ -128,9 +133,7 @@ class Sender:
         else:
             due = self.at_s[self.oldest] + self.plan.patience_s
         pause_s = due - (clock() - self.start)
-        if self.tick_s:
-            time.sleep(self.tick_s)
-        elif pause_s > 0:  # epoll itself counts in milliseconds
+        if pause_s > 0:  # epoll itself counts in milliseconds
             select.select([self.epoll], [], [], pause_s)
         for descriptor, event in self.epoll.poll(0):
             connection = self.connections.get(descriptor)
