@@ -1,9 +1,9 @@
 """The lane: a second way in for batches, for a daemon on the same machine.
 
 gRPC's machinery takes a quarter of a millisecond of each side's processor for a batch, however
-small. On the lane the same messages travel bare over a unix socket beside the container's own: their
-length, four bytes, little-endian, and the message. The first message is the token; each that follows
-is a `Batch`, answered in turn by a `BatchResult`.
+small. On the lane the same messages travel bare over a unix socket beside the container's own:
+their length, four bytes, little-endian, and the message. The first message is the token; each that
+follows is a `Batch`, answered in turn by a `BatchResult`.
 """
 
 import asyncio
