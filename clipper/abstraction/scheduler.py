@@ -18,6 +18,7 @@ Replicas take work from one queue when they are free. Four rules decide who take
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
@@ -200,7 +201,9 @@ class Scheduler:
             return self._leftovers(member, limit, now)
         dropped = self.queue.late(limit, member.p90_s)
         if dropped:
-            in_slices(self.queue.settle_dropped, self.queue.drop(dropped))
+            tasks = deque(self.queue.drop(dropped))
+            # A batch is sent first: to tell so many takes its time.
+            self._loop.call_soon(in_slices, self.queue.settle_dropped, tasks)
         return self._form(member, limit, now, is_crowded=dropped > 0)
 
     def _patience(self, member: Member, waiting: int) -> float:
