@@ -19,11 +19,11 @@ def in_slices(call: Callable[[T], None], things: deque[T]) -> None:
 
     A call that fails is the loop's exception handler's to report, and no other's business.
     """
-    loop = asyncio.get_running_loop()
     for _ in range(min(SLICE, len(things))):
         try:
             call(things.popleft())
         except Exception as error:  # noqa: BLE001
-            loop.call_exception_handler({"message": f"{call} failed", "exception": error})
+            context = {"message": f"{call} failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
     if things:
-        loop.call_soon(in_slices, call, things)
+        asyncio.get_running_loop().call_soon(in_slices, call, things)
