@@ -7,10 +7,10 @@ INSTALLED := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-once test check format proto bench bench-binary bench-peers clean
+.PHONY: help setup demo demo-once test check format proto bench bench-binary bench-profile bench-peers clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## make .venv with everything installed, pinned
 
@@ -52,6 +52,9 @@ bench: $(INSTALLED) ## the hot path beside a bare FastAPI route (needs wrk)
 
 bench-binary: $(INSTALLED) ## inputs as JSON and as frames (needs wrk)
 	$(BIN)/python benchmarks/binary.py $(ARGS)
+
+bench-profile: $(INSTALLED) ## where the time of a query goes, and what its cost grows with (needs wrk)
+	$(BIN)/python benchmarks/query_cost.py $(ARGS)
 
 bench-peers: $(INSTALLED) ## beside six other serving systems, which it installs (needs wrk; takes an hour or two)
 	$(BIN)/python benchmarks/side_by_side.py $(ARGS)
