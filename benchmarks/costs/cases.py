@@ -12,6 +12,7 @@ from functools import partial
 from itertools import cycle, islice
 
 from costs.asking import Batch, Client, Tally, spent_us
+from costs.bare import Bare
 from costs.growth import Case, Round
 from costs.house import MODEL, House, Instant, configuration, house, one_model
 from costs.payloads import unique
@@ -113,6 +114,20 @@ async def asking_connections(tally: Tally, size: int) -> AsyncIterator[Round]:
 
 
 @asynccontextmanager
+async def unread(tally: Tally, size: int, *, asking: int = 0) -> AsyncIterator[Round]:
+    """The same, answered by a protocol that reads nothing: the kernel's and uvloop's share."""
+    bare = Bare(tally)
+    server, port = await bare.open()
+    client = Client(tally)
+    await client.connect(port, size)
+    requests = unique()
+    bare.request_bytes = len(next(requests))
+    yield await in_turn(client, [requests], asking or size)
+    client.close()
+    server.close()
+
+
+@asynccontextmanager
 async def cached(tally: Tally, size: int) -> AsyncIterator[Round]:
     """Inputs in the cache, asked for again in turn."""
     async with asked(tally, one_model(), firsts([MODEL])) as (_, client):
@@ -149,15 +164,18 @@ async def reconfigured(tally: Tally, size: int) -> AsyncIterator[Round]:
 
 
 lookup = partial(Case, cost_of="query", is_lookup=True)
+cost = partial(Case, is_lookup=False)
 CASES = (
     lookup("applications", sizes=TENFOLD, open=applications),
     lookup("models", sizes=TENFOLD, open=models),
     lookup("versions of a model", sizes=TENFOLD, open=versions),
     lookup("replicas of a model", sizes=TENFOLD, open=replicas),
     lookup("open connections", sizes=TENFOLD[1:], open=open_connections),
-    lookup("asking connections", sizes=TENFOLD, open=asking_connections),
     lookup("inputs in the cache", sizes=(100, 1000, 10_000), open=cached),
-    Case("models that exp3 chooses from", "query", TENFOLD, False, linked),
-    Case("inputs in a request", "request", TENFOLD, False, inputs),
-    Case("applications", "change of the configuration", TENFOLD, False, reconfigured),
+    cost("asking connections", "query", TENFOLD, open=asking_connections),
+    cost("asking connections", "bare answer", TENFOLD, open=unread),
+    cost("open connections", "bare answer", TENFOLD[1:], open=partial(unread, asking=ASKING)),
+    cost("models that exp3 chooses from", "query", TENFOLD, open=linked),
+    cost("inputs in a request", "request", TENFOLD, open=inputs),
+    cost("applications", "change of the configuration", TENFOLD, open=reconfigured),
 )

@@ -27,6 +27,7 @@ STAGES = (
     "select",
     "cache",
     "queue",
+    "dispatch",
     "batch encode",
     "RPC",
     "settle",
@@ -53,9 +54,9 @@ SEAMS = (
     Seam("cache", ModelCache, "fetch"),
     Seam("cache", ModelCache, "store"),
     Seam("queue", ServedModel, "predict"),
-    Seam("queue", BatchQueue, "late"),
-    Seam("queue", BatchQueue, "pop"),
-    Seam("queue", Member, "observe"),
+    Seam("dispatch", BatchQueue, "late"),
+    Seam("dispatch", BatchQueue, "pop"),
+    Seam("dispatch", Member, "observe"),
     Seam("batch encode", replica, "encode_batch"),
     Seam("RPC", Lane, "data_received"),
     Seam("RPC", replica, "decode_outputs"),
@@ -66,7 +67,7 @@ SEAMS = (
     Seam("write", Connection, "_respond"),
 )
 COROUTINES = (
-    Seam("queue", Dispatcher, "run"),
+    Seam("dispatch", Dispatcher, "run"),
     Seam("RPC", GrpcReplica, "predict"),
 )
 

@@ -35,3 +35,7 @@ def test_a_square_is_noticed_beside_a_fixed_cost() -> None:
 
 def test_a_cost_that_shrinks_is_flat() -> None:
     assert growth([100, 30, 22, 21], is_lookup=True).verdict == "flat"
+
+
+def test_a_cost_that_grows_after_it_shrank_is_noticed() -> None:
+    assert growth([50, 20, 30, 45], is_lookup=True).verdict == "grows"
