@@ -18,7 +18,7 @@ from typing import Any
 import uvloop
 from costs.cases import CASES
 from costs.growth import Case, Growth, grow_all
-from costs.inputs import grow_with_inputs
+from costs.inputs import SCENARIOS, confirmed, growths_by_size
 from costs.plot import plot
 from costs.processes import Load, measure_loads
 from costs.scenario import Scenario
@@ -39,11 +39,11 @@ def main() -> None:
     connections = CONNECTIONS[1:2] if is_quick else CONNECTIONS
     effort = Effort(3, 200) if is_quick else Effort(15, 1000)
     scenarios = [Scenario(n, is_cached) for is_cached in (False, True) for n in connections]
-    stages = break_down(scenarios, effort)
+    found = break_down([*scenarios, *SCENARIOS], effort)
+    stages, by_size = found[: len(scenarios)], confirmed(found[len(scenarios) :], effort)
     show("Stages", stages_table(stages))
-    by_size, growths = grow_with_inputs(effort)
     show("Stages by size of the input", stages_table(by_size))
-    growths += uvloop.run(grow_all(cases(is_quick), effort.rounds))
+    growths = [*growths_by_size(by_size), *uvloop.run(grow_all(cases(is_quick), effort.rounds))]
     show("Growth", growth_table(growths))
     loads = measure_loads(connections, 1 if is_quick else 3)
     show("Processes", loads_table(loads))

@@ -95,7 +95,7 @@ class House:
         self.listener.refuse()
         drained = self._tasks.spawn("drain", self.listener.drain())
         await asyncio.sleep(0)
-        drained.cancel()
+        drained.cancel()  # which ends whoever is still connected
         await self._tasks.cancel()
 
 

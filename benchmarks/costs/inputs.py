@@ -12,20 +12,20 @@ ASKING = 10
 SIZES = (8, 784, 8192)
 STAGES = ("read", "decode", "cache", "batch encode", "RPC")
 """Those that look at an input."""
+SCENARIOS = [Scenario(ASKING, False, size, form) for form in (JSON, FRAMES) for size in SIZES]
+"""Every size in either form, asked by as many as in the other cases."""
 
 
-def grow_with_inputs(effort: Effort) -> tuple[list[Breakdown], list[Growth]]:
-    """Every size in either form, asked by as many as in the other cases."""
-    asked = [Scenario(ASKING, False, size, form) for form in (JSON, FRAMES) for size in SIZES]
+def confirmed(found: Sequence[Breakdown], effort: Effort) -> Sequence[Breakdown]:
+    """What was found, measured again where it grows as it may not."""
     for _ in range(RETRIES):
-        found = break_down(asked, effort)
-        if all(one.is_allowed for one in growths(found)):
-            return found, list(growths(found))
-    found = break_down(asked, effort)
-    return found, list(growths(found))
+        if all(one.is_allowed for one in growths_by_size(found)):
+            break
+        found = break_down([one.scenario for one in found], effort)
+    return found
 
 
-def growths(breakdowns: Sequence[Breakdown]) -> Iterator[Growth]:
+def growths_by_size(breakdowns: Sequence[Breakdown]) -> Iterator[Growth]:
     """What the whole and each of these stages cost, by size."""
     for form, group in groupby(breakdowns, lambda one: one.scenario.form):
         by_size = {one.scenario.numbers: one for one in group}
