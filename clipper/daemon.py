@@ -17,7 +17,6 @@ from typing import IO
 import uvloop
 
 from clipper import __version__
-from clipper.abstraction.layer import Limits
 from clipper.core.errors import DeployError, SettingsError
 from clipper.core.flags import parse_flags
 from clipper.core.logs import configure
@@ -26,12 +25,11 @@ from clipper.deploy.docker import DockerManager
 from clipper.deploy.instance import Taken, claim
 from clipper.deploy.manager import ContainerManager
 from clipper.deploy.process import ProcessManager
-from clipper.frontend.admin_app import build_admin_app
-from clipper.frontend.door import Door
 from clipper.frontend.listener import Listener
-from clipper.frontend.query_app import build_query_app
+from clipper.frontend.listeners import admin_listener, query_listener
 from clipper.rpc.replica import GrpcReplica
-from clipper.serving.services import Bounds, Services
+from clipper.serving.engine import Bounds
+from clipper.serving.services import Services
 from clipper.state.opening import open_store
 
 log = logging.getLogger(__name__)
@@ -61,7 +59,7 @@ async def serve(settings: Settings) -> None:
     place = _claim(Path(settings.data_dir))
     stop = _stop_on_signals()
     services = Services(
-        open_store(settings.store), _managers(settings), GrpcReplica, _bounds(settings)
+        open_store(settings.store), _managers(settings), GrpcReplica, Bounds.of(settings)
     )
     listeners = _listeners(settings, services)
     try:
@@ -120,24 +118,10 @@ def _managers(settings: Settings) -> Mapping[str, ContainerManager]:
     return {manager.name: manager for manager in managers}
 
 
-def _bounds(settings: Settings) -> Bounds:
-    limits = Limits(settings.queue_limit, settings.queue_bytes, settings.batch_timeout_s)
-    return Bounds(limits, settings.cache_bytes, settings.journal_size)
-
-
 def _listeners(settings: Settings, services: Services) -> dict[str, Listener]:
-    query_door = Door(
-        settings.max_body_bytes,
-        settings.read_timeout_s,
-        services.predictor,
-        settings.query_token.encode(),
-    )
-    admin_door = Door(settings.max_body_bytes, settings.read_timeout_s)
-    query_app = build_query_app(services, settings.query_token)
-    admin_app = build_admin_app(services, settings)
     return {
-        "query": Listener(query_app, settings.host, settings.query_port, query_door),
-        "admin": Listener(admin_app, settings.host, settings.admin_port, admin_door),
+        "query": query_listener(services, settings),
+        "admin": admin_listener(services, settings),
     }
 
 

@@ -114,6 +114,11 @@ class Settings(BaseModel):
     batch_timeout_s: Duration = Field(
         30.0, description="seconds, above 0 to 3600, after which a silent replica is given up"
     )
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(
+        1,
+        description="processes that answer queries, 1 to 64; they share what cache_bytes, "
+        "queue_limit, queue_bytes and journal_size allow",
+    )
     docker_image_prefix: Annotated[str, Field(pattern=r"\A[a-z0-9][a-z0-9._:/-]*\z")] = Field(
         "clipper", description="how names of container images begin, in lower case"
     )

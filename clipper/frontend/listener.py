@@ -5,7 +5,10 @@ neither, so only uvicorn's protocol and configuration are used.
 """
 
 import asyncio
+import socket
+from collections.abc import Sequence
 from email.utils import formatdate
+from functools import partial
 
 from starlette.types import ASGIApp
 from uvicorn.config import Config
@@ -22,10 +25,19 @@ BACKLOG = 2048
 class Listener:
     """Serves an ASGI application, and the door's fast path, on one address."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int, door: Door) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        door: Door,
+        sockets: Sequence[socket.socket] = (),
+    ) -> None:
+        """`sockets` are bound to the address already; without them it is bound here."""
         self.host = host
         self.port = port
         self._door = door
+        self._sockets = sockets
         self._config = Config(
             app,
             http=Connection,
@@ -39,7 +51,7 @@ class Listener:
         )
         self._config.load()
         self._state = ServerState()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._closed = asyncio.Event()
 
     async def bind(self) -> None:
@@ -53,10 +65,12 @@ class Listener:
         def connect() -> Connection:
             return Connection(self._config, self._state, loop, self._door)
 
-        self._server = await loop.create_server(
-            connect, self.host, self.port, backlog=BACKLOG, start_serving=False
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
+        serve = partial(loop.create_server, connect, backlog=BACKLOG, start_serving=False)
+        if self._sockets:
+            self._servers = [await serve(sock=one) for one in self._sockets]
+        else:
+            self._servers = [await serve(host=self.host, port=self.port)]
+        self.port = self._servers[0].sockets[0].getsockname()[1]
 
     async def start(self) -> None:
         """Listen, at an address that is bound first if it is not.
@@ -64,11 +78,11 @@ class Listener:
         Raises:
             OSError: the address is taken, or not ours.
         """
-        if self._server is None:
+        if not self._servers:
             await self.bind()
-        assert self._server is not None
         self._tick()
-        await self._server.start_serving()
+        for server in self._servers:
+            await server.start_serving()
 
     def _tick(self) -> None:
         """Once a second: the date for answers, and connections that keep us waiting."""
@@ -90,8 +104,8 @@ class Listener:
     def refuse(self) -> None:
         """Accept no connection from now on; those that are open are asked to end."""
         self._door.is_draining = True
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for connection in self.connections:
             connection.shutdown()
 

@@ -5,7 +5,7 @@ the cache (or, on a miss, the model) gives the prediction, and that is judged.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,14 +20,28 @@ from clipper.serving.query import Query
 from clipper.serving.snapshot import Route
 from clipper.serving.states import SelectionStates
 
+Taught = Callable[[str, str], Awaitable[None]]
+"""Told of an application's context that has learned something."""
+
+
+async def nobody_else(app: str, context: str) -> None:
+    """No other process has to know."""
+
 
 class Feedback:
     """Learns from labels; every method says whether something was learned."""
 
-    def __init__(self, predictor: Predictor, states: SelectionStates, journal: Journal) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        states: SelectionStates,
+        journal: Journal,
+        taught: Taught = nobody_else,
+    ) -> None:
         self._predictor = predictor
         self._states = states
         self._journal = journal
+        self._taught = taught
 
     async def by_query(self, app: str, query_id: int, label: Any, context: str | None) -> bool:
         """The truth about a query that was answered; told twice, it counts once.
@@ -104,6 +118,7 @@ class Feedback:
 
         await self._states.update(route.app.name, context, route.policy, learn)
         route.stats.feedbacks += 1
+        await self._taught(route.app.name, context)
 
     def _route(self, app: str) -> Route:
         route = self._predictor.snapshot.get(app)

@@ -6,8 +6,9 @@ from typing import Any
 
 from clipper.abstraction.layer import Limits
 from clipper.core.types import Deployment, Input, InputType, Model, ModelId
+from clipper.serving.engine import Bounds
 from clipper.serving.query import Query
-from clipper.serving.services import Bounds, Services
+from clipper.serving.services import Services
 from clipper.state.memory import MemoryStore
 from clipper.state.store import Store
 from tests.fakes.containers import FakeManager, Script
