@@ -149,6 +149,7 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str] | None = 
     settings = _validate(values, given)
     _check_ports(settings)
     _check_exposure(settings)
+    _check_sharing(settings)
     return _with_places(settings, variables)
 
 
@@ -203,6 +204,14 @@ def _check_exposure(settings: Settings) -> None:
         hint="Set --admin-token-file FILE (or CLIPPER_ADMIN_TOKEN), or keep --host 127.0.0.1; "
         "--insecure lets anybody who reaches the port administer this daemon.",
     )
+
+
+def _check_sharing(settings: Settings) -> None:
+    if settings.workers > 1 and settings.store.startswith("memory:"):
+        raise SettingsError(
+            f"workers is {settings.workers}, and the store memory:// cannot be shared by processes",
+            hint="Set --store sqlite:///FILE or redis://HOST, or --workers 1.",
+        )
 
 
 def _with_places(settings: Settings, environ: Mapping[str, str]) -> Settings:

@@ -116,6 +116,12 @@ class Listener:
                 self._door.emptied.clear()
                 await self._door.emptied.wait()
         finally:
-            self._closed.set()
-            for connection in self.connections:
-                connection.transport.abort()
+            await self.close()
+
+    async def close(self) -> None:
+        """End every connection that is left."""
+        self._closed.set()
+        for server in self._servers:
+            server.close()
+        for connection in self.connections:
+            connection.transport.abort()

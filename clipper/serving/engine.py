@@ -70,6 +70,7 @@ class Engine:
     def __init__(
         self, store: Store, ids: QueryIds, bounds: Bounds, taught: Taught = nobody_else
     ) -> None:
+        self.config = Config()
         self.metrics = Metrics()
         self.ids = ids
         self.states = SelectionStates(store)
@@ -84,7 +85,7 @@ class Engine:
 
     def adopt(self, config: Config, spared: Collection[ModelId]) -> Gone:
         """Serve what the configuration says; of other versions keep those that are spared."""
-        slos = strictest_slos(config)
+        self.config, slos = config, strictest_slos(config)
         layer, metrics, predictor = self.layer, self.metrics, self.predictor
         for model in config.models.values():
             is_new = model.id not in layer.models

@@ -55,10 +55,7 @@ class Feedback:
         route = self._route(app)
         record = self._journal.read(query_id)
         if record is None or record.app != app:
-            raise UnknownQuery(
-                f"Query {query_id} of application '{app}' is unknown or too old.",
-                hint="Send feedback sooner, or name the input instead of the query.",
-            )
+            raise unknown_query(app, query_id)
         if record.selection is None:
             route.stats.feedbacks += 1
             return False
@@ -137,6 +134,14 @@ class Feedback:
         if route.policy.state_type is None:
             return None
         return await self._states.load(app, context, route.policy)
+
+
+def unknown_query(app: str, query_id: int) -> UnknownQuery:
+    """Nobody remembers this query."""
+    return UnknownQuery(
+        f"Query {query_id} of application '{app}' is unknown or too old.",
+        hint="Send feedback sooner, or name the input instead of the query.",
+    )
 
 
 def _losses(route: Route, label: Any, outputs: Mapping[ModelId, Output]) -> Mapping[ModelId, float]:

@@ -10,6 +10,7 @@ from typing import Self
 import msgspec
 
 from clipper.abstraction.approximation import Approximation
+from clipper.abstraction.binomial import upper_bound
 from clipper.abstraction.latency import Profile
 from clipper.abstraction.member import Member
 from clipper.core.metrics import Metrics
@@ -50,8 +51,13 @@ class ApproximationFigures(msgspec.Struct, frozen=True):
     entries: int
     audited: int
     disagreed: int
-    upper_bound: float
-    """At most this share of its hits is wrong, at 95 % confidence."""
+    recent: tuple[int, int]
+    """Disagreements and audits of late."""
+
+    @property
+    def upper_bound(self) -> float:
+        """At most this share of its hits is wrong, at 95 % confidence, by the recent audits."""
+        return upper_bound(*self.recent)
 
     @classmethod
     def of(cls, approximation: Approximation) -> Self:
@@ -63,7 +69,7 @@ class ApproximationFigures(msgspec.Struct, frozen=True):
             len(approximation.index),
             audit.audited,
             audit.disagreed,
-            audit.upper_bound,
+            audit.recent,
         )
 
 

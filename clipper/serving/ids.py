@@ -24,11 +24,16 @@ class QueryIds:
         Raises:
             StateError: the store cannot be reached; the block in hand goes on.
         """
-        if not self._end:
+        if not self.has_block:
             self.next = await self._reserve("query_id", self._block)
             self._end = self.next + self._block
         if self._next_block is None and self._end - self.next < self._block // 2:
             self._next_block = await self._reserve("query_id", self._block)
+
+    @property
+    def has_block(self) -> bool:
+        """Whether there are ids to give."""
+        return self._end > 0
 
     def take(self) -> int:
         """The next id."""
