@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import logging
+import os
 from typing import NoReturn
 
 from clipper.core.errors import ClipperError, StateError, Unanswered
@@ -26,6 +28,8 @@ from clipper.workers.messages import (
     Welcome,
 )
 from clipper.workers.posts import Posts
+
+log = logging.getLogger(__name__)
 
 IDS = 2**24
 """Query ids at a time: at a hundred thousand queries a second, three minutes' worth."""
@@ -81,6 +85,7 @@ class Life:
         quieten()
         self._tasks.spawn("keep", supervise("keep", self._keep))
         self._channel.tell(Serving())
+        log.info("Answering queries, as pid %d", os.getpid(), extra={"action": "worker_serves"})
 
     async def _ask(self, post: Post) -> None:
         try:
