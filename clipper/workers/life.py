@@ -69,11 +69,12 @@ class Life:
         if beginning.done():
             beginning.result()
         await hearing
-        await self._tasks.cancel()
         return duties.has_left
 
     async def close(self) -> None:
-        """Let go of the store."""
+        """Let go of all that is left."""
+        await self._tasks.cancel()
+        await self._posts.close()
         await self._store.close()
 
     async def _begin(self, welcome: Welcome, duties: Duties, listener: Listening) -> None:

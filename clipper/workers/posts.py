@@ -125,6 +125,7 @@ class Posts:
 
     async def withdraw(self, life: int, *, at_once: bool) -> None:
         """Return when the replica is asked nothing any more: after the batch in hand, or now."""
+        await asyncio.sleep(0)  # a task that is cancelled before it began would leave all behind
         posted = self._posted.get(life)
         if posted is None or posted.task is None:
             return
