@@ -54,7 +54,7 @@ class Worker:
     channel: Channel[ToMain]
     blocks: deque[range] = field(default_factory=lambda: deque(maxlen=BLOCKS))
     """The query ids that it may give."""
-    is_heard: bool = True
+    is_heard: bool = False
     """Whether it has said anything since somebody last looked."""
 
 
