@@ -62,7 +62,9 @@ def measure(
                 for workers, daemon in daemons.items():
                     runs[workers].append(ask(daemon, script, connections, options.seconds))
             for workers, results in runs.items():
-                medians = {key: statistics.median(run[key] for run in results) for key in results[0]}
+                medians = {
+                    key: statistics.median(run[key] for run in results) for key in results[0]
+                }
                 what = {"load": load, "connections": connections, "workers": workers}
                 rows.append({**what, **medians})
     return rows
