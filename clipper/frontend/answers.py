@@ -264,6 +264,13 @@ class ReplicaTotals(BaseModel):
     backing_off: int
 
 
+class WorkerTotals(BaseModel):
+    """The processes that answer queries."""
+
+    wanted: int
+    serving: int
+
+
 class StatusAnswer(BaseModel):
     """How the daemon is."""
 
@@ -275,6 +282,7 @@ class StatusAnswer(BaseModel):
     applications: int
     models: int
     replicas: ReplicaTotals
+    workers: WorkerTotals
 
 
 class Error(BaseModel):

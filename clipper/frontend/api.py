@@ -22,6 +22,7 @@ from clipper.frontend.answers import (
     SelectionAnswer,
     StatusAnswer,
     StoreStatus,
+    WorkerTotals,
 )
 from clipper.frontend.json_route import JsonRoute
 from clipper.frontend.schemas import (
@@ -74,6 +75,9 @@ def _add_status(router: APIRouter, services: Services) -> None:
             applications=len(config.applications),
             models=len(config.models),
             replicas=ReplicaTotals(**services.fleet.counts()),
+            workers=WorkerTotals(
+                wanted=services.workforce.size, serving=services.workforce.serving
+            ),
         )
 
     @router.get("/deployments", tags=["models"])

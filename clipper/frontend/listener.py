@@ -9,6 +9,7 @@ import socket
 from collections.abc import Sequence
 from email.utils import formatdate
 from functools import partial
+from typing import Any
 
 from starlette.types import ASGIApp
 from uvicorn.config import Config
@@ -60,17 +61,21 @@ class Listener:
         Raises:
             OSError: the address is taken, or not ours.
         """
-        loop = asyncio.get_running_loop()
-
-        def connect() -> Connection:
-            return Connection(self._config, self._state, loop, self._door)
-
-        serve = partial(loop.create_server, connect, backlog=BACKLOG, start_serving=False)
         if self._sockets:
-            self._servers = [await serve(sock=one) for one in self._sockets]
+            await self._on(self._sockets)
         else:
-            self._servers = [await serve(host=self.host, port=self.port)]
+            self._servers = [await self._serve(host=self.host, port=self.port)]
         self.port = self._servers[0].sockets[0].getsockname()[1]
+
+    async def _on(self, sockets: Sequence[socket.socket]) -> list[asyncio.Server]:
+        servers = [await self._serve(sock=one) for one in sockets]
+        self._servers += servers
+        return servers
+
+    async def _serve(self, **where: Any) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        connect = partial(Connection, self._config, self._state, loop, self._door)
+        return await loop.create_server(connect, backlog=BACKLOG, start_serving=False, **where)
 
     async def start(self) -> None:
         """Listen, at an address that is bound first if it is not.
@@ -83,6 +88,19 @@ class Listener:
         self._tick()
         for server in self._servers:
             await server.start_serving()
+
+    async def also(self, sockets: Sequence[socket.socket]) -> list[asyncio.Server]:
+        """Listen on other sockets, too, until the result is parted with."""
+        servers = await self._on(sockets)
+        for server in servers:
+            await server.start_serving()
+        return servers
+
+    def part_with(self, servers: Sequence[asyncio.Server]) -> None:
+        """Accept no more connections there; those that are open go on."""
+        for server in servers:
+            server.close()
+            self._servers.remove(server)
 
     def _tick(self) -> None:
         """Once a second: the date for answers, and connections that keep us waiting."""

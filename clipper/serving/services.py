@@ -64,12 +64,12 @@ class Services:
     ) -> None:
         self.status = Status(store.url, asyncio.get_running_loop().time())
         self._store = store
-        self._workforce = workforce or Alone()
+        self.workforce = workforce or Alone()
         self.engine = engine = Engine(store, QueryIds(store.reserve), bounds)
         self.metrics = engine.metrics
         self.predictor = engine.predictor
         self.feedback = engine.feedback
-        self.fleet = Fleet(managers, connector, engine.layer, self._workforce.attach)
+        self.fleet = Fleet(managers, connector, engine.layer, self.workforce.attach)
         self.catalogue = Catalogue(Registry(store), engine.states, self._adopt)
         self.deployer = Deployer(self.catalogue, self.fleet, engine.layer)
         self._tasks = Tasks()
@@ -130,12 +130,12 @@ class Services:
         """Serve what the configuration says, from the next query on."""
         gone = self.engine.adopt(config, self.deployer.in_progress)
         self.fleet.reconcile(config)
-        await self._workforce.adopt(config, gone)
+        await self.workforce.adopt(config, gone)
 
     async def figures(self) -> Figures:
         """All that is counted, by whichever process."""
         own = Figures(self.metrics, self.engine.approximations(), self.status.uptime_s)
-        return await self._workforce.total(own)
+        return await self.workforce.total(own)
 
     async def readiness(self) -> list[str]:
         """Why queries would not be answered by models; empty when they would."""
@@ -148,7 +148,7 @@ class Services:
         config = self.catalogue.config
         links = [(app.name, name) for app in config.applications.values() for name in app.models]
         reasons = [reason for link in links if (reason := self._trouble(config, *link))]
-        return [*self._workforce.trouble(), *reasons]
+        return [*self.workforce.trouble(), *reasons]
 
     def _trouble(self, config: Config, app: str, name: str) -> str:
         """Why a linked model cannot answer; empty where it can."""
@@ -168,6 +168,6 @@ class Services:
         """Stop the replicas and let go of the store."""
         await self._tasks.cancel()
         await self.fleet.close()
-        await self._workforce.close()
+        await self.workforce.close()
         await self.engine.close()
         await self._store.close()

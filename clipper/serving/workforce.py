@@ -17,6 +17,14 @@ from clipper.serving.figures import Figures
 class Workforce(Protocol):
     """Other processes; or nobody."""
 
+    @property
+    def size(self) -> int:
+        """How many processes answer queries when all is well."""
+
+    @property
+    def serving(self) -> int:
+        """How many do now."""
+
     def attach(self, link: ReplicaLink, served: ServedModel, container: Container) -> Attachment:
         """Have a replica serve."""
 
@@ -35,6 +43,8 @@ class Workforce(Protocol):
 
 class Alone:
     """This process answers everything itself."""
+
+    size = serving = 1
 
     def attach(self, link: ReplicaLink, served: ServedModel, container: Container) -> Attachment:
         return Here(link, served)

@@ -71,7 +71,7 @@ class Channel(Generic[In]):
         self._number = 0
         self._tasks = Tasks()
         self.is_over = False
-        """Whether the other side is gone."""
+        """Whether one of us is gone."""
 
     @classmethod
     async def over(cls, sock: socket.socket, kind: Any) -> "Channel[In]":
@@ -90,6 +90,7 @@ class Channel(Generic[In]):
 
     def close(self) -> None:
         """Say nothing more; the other side's `run` ends."""
+        self.is_over = True
         self._writer.close()
 
     async def run(self, answer: Answer[In]) -> None:

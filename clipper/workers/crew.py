@@ -25,7 +25,7 @@ from clipper.state.registry import to_records
 from clipper.workers.channel import Channel
 from clipper.workers.ledger import Ledger
 from clipper.workers.merging import Told
-from clipper.workers.messages import Adopt, Drain, Drop, Leave, Post, Tell, ToMain, Withdraw
+from clipper.workers.messages import Adopt, Cover, Drain, Drop, Leave, Post, Tell, ToMain, Withdraw
 from clipper.workers.shared import Shared
 
 log = logging.getLogger(__name__)
@@ -65,8 +65,11 @@ class Crew:
         self.size = size
         self.ledger = Ledger()
         self._joined: dict[int, Worker] = {}
-        self._serving: set[int] = set()
+        self._serving: dict[int, Worker] = {}
+        """By place."""
         self._all_serve = asyncio.Event()
+        self.restarts = 0
+        """How often a worker was started again."""
         self._adopted: Adopt | None = None
         self._number = 0
         self._lives = itertools.count(1)
@@ -81,16 +84,30 @@ class Crew:
 
     def serves(self, worker: Worker) -> None:
         """It answers queries."""
-        self._serving.add(worker.number)
+        self._serving[worker.number] = worker
+        self._cover()
         if len(self._serving) == self.size:
             self._all_serve.set()
 
     def leave(self, worker: Worker) -> None:
         """It has ended; what it counted stays counted."""
         self._joined.pop(worker.id, None)
-        self._serving.discard(worker.number)
-        self._all_serve.clear()
+        if self._serving.pop(worker.number, None) is not None:
+            self._all_serve.clear()
+            self._cover()
         self.ledger.retire(worker.id)
+
+    def _cover(self) -> None:
+        """Have one of those who serve take the connections of the places that have nobody."""
+        missing = [place for place in range(1, self.size + 1) if place not in self._serving]
+        for worker in self._serving.values():
+            worker.channel.tell(Cover(missing))
+            missing = []
+
+    @property
+    def serving(self) -> int:
+        """How many answer queries."""
+        return len(self._serving)
 
     async def all_serve(self) -> None:
         """Return when every worker answers queries."""
@@ -106,9 +123,8 @@ class Crew:
         return next(owners, None)
 
     def trouble(self) -> Sequence[str]:
-        """Who does not answer queries."""
-        missing = [n for n in range(1, self.size + 1) if n not in self._serving]
-        return [f"Worker {number} is being started." for number in missing]
+        """Whether there is anybody who answers queries."""
+        return () if self._serving else ("The workers are being started.",)
 
     # What they are told
 
@@ -182,6 +198,7 @@ class Crew:
         for worker, told in zip(workers, answers, strict=True):
             if told is not None and worker.id in self._joined:
                 self.ledger.note(worker.id, told)
+        own.metrics.worker_restarts = self.restarts
         return self.ledger.total(own)
 
     async def _ask(

@@ -24,6 +24,8 @@ from clipper.workers.messages import (
     Welcome,
 )
 
+Sockets = dict[int, list[int]]
+"""Descriptors, by place."""
 JUDGE_S = 10.0
 """How long feedback for another worker's query may take; the store decides."""
 
@@ -38,7 +40,7 @@ class Desk:
         given = settings.model_dump_json(exclude_defaults=True)
         self._settings = msgspec.Raw(given.encode())
 
-    async def answer(self, worker: Worker, sockets: list[int], message: ToMain) -> Any:
+    async def answer(self, worker: Worker, sockets: Sockets, message: ToMain) -> Any:
         """Answer one message of a worker, which has inherited these sockets."""
         crew, services = self._crew, self._services
         match message:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Collection
 from typing import Any, Protocol
 
 from clipper.core.errors import StateError, Unanswered
@@ -11,6 +12,7 @@ from clipper.state.store import Configuration
 from clipper.workers.merging import Told
 from clipper.workers.messages import (
     Adopt,
+    Cover,
     Drain,
     Drop,
     Judge,
@@ -31,6 +33,9 @@ class Listening(Protocol):
     async def start(self) -> None:
         """From now on."""
 
+    async def cover(self, places: Collection[int]) -> None:
+        """In these places as well."""
+
     def refuse(self) -> None:
         """Not any more."""
 
@@ -46,6 +51,7 @@ class Duties:
         self._posts = posts
         self._listener = listener
         self._turn = asyncio.Lock()
+        self._covering = asyncio.Lock()
         self._adopted = 0
         self.has_left = False
         """Whether the main process has no more use for this one."""
@@ -65,6 +71,9 @@ class Duties:
                 await self._posts.add(message)
             case Withdraw(life, at_once):
                 await self._posts.withdraw(life, at_once=at_once)
+            case Cover(places):
+                async with self._covering:
+                    await self._listener.cover(places)
             case Drain(grace_s):
                 await self._drain(grace_s)
             case Leave():

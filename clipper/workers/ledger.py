@@ -86,4 +86,5 @@ def _known(told: Told, metrics: Metrics) -> Told:
         [one for one in told.models if one[0] in metrics.models],
         told.cache,
         degraded=told.degraded,
+        worker_restarts=told.worker_restarts,
     )

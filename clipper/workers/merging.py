@@ -42,6 +42,7 @@ class Told(msgspec.Struct):
     """By the number of their life."""
     degraded: bool = False
     """Whether the store cannot be reached."""
+    worker_restarts: int = 0
     adopted: int = 0
     """The number of the configuration that it served by then."""
 
@@ -53,6 +54,7 @@ class Told(msgspec.Struct):
             [(model, plain(stats)) for model, stats in metrics.models.items()],
             plain(metrics.cache),
             degraded=metrics.degraded,
+            worker_restarts=metrics.worker_restarts,
         )
 
     def ended(self) -> "Told":
@@ -89,6 +91,7 @@ def add_all(total: Metrics, told: Told) -> None:
         add(total.model(model), numbers)
     add(total.cache, told.cache)
     total.degraded |= told.degraded
+    total.worker_restarts += told.worker_restarts
 
 
 def add(stats: Stats, numbers: Plain) -> None:

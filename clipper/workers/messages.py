@@ -59,6 +59,12 @@ class Tell(Message, frozen=True):
     """Tell what you have counted."""
 
 
+class Cover(Message, frozen=True):
+    """Take the connections of these places as well, which have nobody, and of no others."""
+
+    places: list[int]
+
+
 class Drain(Message, frozen=True):
     """Refuse what is new; answered when all that was admitted is, or the grace is over."""
 
@@ -126,7 +132,7 @@ class Judge(Message, frozen=True):
     context: str | None
 
 
-ToWorker = Adopt | Post | Withdraw | Drop | Tell | Drain | Leave | Judge
+ToWorker = Adopt | Post | Withdraw | Drop | Tell | Cover | Drain | Leave | Judge
 ToMain = Join | Serving | Reserve | Taught | Failed | Noted | Sum | Readiness | Judge
 
 
@@ -134,8 +140,8 @@ class Welcome(msgspec.Struct, frozen=True):
     """All that a worker has to know at its beginning."""
 
     settings: msgspec.Raw
-    sockets: list[int]
-    """Descriptors of the listening sockets that it inherited."""
+    sockets: dict[int, list[int]]
+    """Descriptors of the listening sockets that it inherited, by whose place it is."""
     adopt: Adopt | None
     """None: nothing is known yet."""
     posts: list[Post]

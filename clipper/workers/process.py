@@ -25,12 +25,12 @@ PR_SET_PDEATHSIG = 1
 class WorkerProcess:
     """A process of our group, and our end of the socket that only the two of us have."""
 
-    def __init__(self, number: int, sockets: Sequence[socket.socket]) -> None:
-        """Start it, with these listening sockets; raises OSError where that fails."""
+    def __init__(self, number: int, inherited: Sequence[int]) -> None:
+        """Start it, with these descriptors; raises OSError where that fails."""
         self._socket, theirs = socket.socketpair()
         try:
             with theirs:
-                self._process = _launch(number, theirs, [one.fileno() for one in sockets])
+                self._process = _launch(number, theirs, inherited)
             self.pid = self._process.pid
             self._pinned = self._pin()
         except OSError:

@@ -6,7 +6,7 @@ wait on for its successor.
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from clipper.frontend.listener import BACKLOG
@@ -36,7 +36,7 @@ async def listen(host: str, port: int, count: int) -> list[list[socket.socket]]:
     return lists
 
 
-def close_all(lists: Sequence[Sequence[socket.socket]]) -> None:
+def close_all(lists: Iterable[Sequence[socket.socket]]) -> None:
     """Let go of them; who inherited one may still have it."""
     for sockets in lists:
         for one in sockets:

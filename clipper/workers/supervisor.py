@@ -1,7 +1,7 @@
 """The workers' lives: each is started, watched, and replaced when it ends.
 
-To the daemon this is the query listener: it holds the listening sockets, and gives each worker its
-own. Whatever waits in the queue of a worker that ends is served by its successor.
+To the daemon this is the query listener: it holds the listening sockets, of which each worker has
+its own. Whatever waits in the queue of one that ends, another takes until its successor has begun.
 """
 
 import asyncio
@@ -56,9 +56,11 @@ class Process(Protocol):
         """It has ended: let go of what is left of it."""
 
 
-Launch = Callable[[int, Sequence[socket.socket]], Process]
-"""(number, its listening sockets) -> a process that has begun; raises OSError."""
-Answer = Callable[[Worker, list[int], ToMain], Any]
+Launch = Callable[[int, Sequence[int]], Process]
+"""(number, descriptors to inherit) -> a process that has begun; raises OSError."""
+Sockets = dict[int, list[int]]
+"""Descriptors, by place."""
+Answer = Callable[[Worker, Sockets, ToMain], Any]
 
 
 class Supervisor:
@@ -77,7 +79,8 @@ class Supervisor:
         self._crew = crew
         self._launch = launch
         self._answer = answer
-        self._sockets: list[list[socket.socket]] = []
+        self._sockets: dict[int, list[socket.socket]] = {}
+        """By place, from 1."""
         self._ids = itertools.count(1)
         self._is_ending = asyncio.Event()
         self._places: list[asyncio.Task[None]] = []
@@ -90,14 +93,14 @@ class Supervisor:
         Raises:
             OSError: the address is taken, or not ours.
         """
-        self._sockets = await listen(self.host, self.port, self._crew.size)
-        self.port = self._sockets[0][0].getsockname()[1]
+        lists = await listen(self.host, self.port, self._crew.size)
+        self._sockets = dict(enumerate(lists, 1))
+        self.port = lists[0][0].getsockname()[1]
 
     async def start(self) -> None:
         """Return when every worker answers queries, or something hinders them."""
-        for number, sockets in enumerate(self._sockets, 1):
-            place = self._tasks.spawn(f"worker {number}", self._keep(number, sockets))
-            self._places.append(place)
+        for number in self._sockets:
+            self._places.append(self._tasks.spawn(f"worker {number}", self._keep(number)))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(START_S):
                 await self._crew.all_serve()
@@ -105,7 +108,7 @@ class Supervisor:
     def refuse(self) -> None:
         """Accept no connection from now on; those that are open are asked to end."""
         self._is_ending.set()
-        close_all(self._sockets)
+        close_all(self._sockets.values())
         self._draining = self._tasks.spawn("drain", self._crew.drain(self._drain_s))
 
     async def drain(self) -> None:
@@ -119,36 +122,40 @@ class Supervisor:
         if self._places:
             await asyncio.wait(self._places, timeout=EXIT_GRACE_S)
         await self._tasks.cancel()
-        close_all(self._sockets)
+        close_all(self._sockets.values())
 
-    async def _keep(self, number: int, sockets: Sequence[socket.socket]) -> None:
+    async def _keep(self, number: int) -> None:
         """One life after another."""
         now = asyncio.get_running_loop().time
         delay_s = 0.0
         while not self._is_ending.is_set():
             began = now()
             try:
-                how = await self._live(number, sockets)
+                how = await self._live(number)
             except (OSError, ClipperError) as error:
                 how = f"could not be started: {error}"
             if now() - began > SETTLED_S:
                 delay_s = 0.0
             if not self._is_ending.is_set():
+                self._crew.restarts += 1
                 extra = {"action": "worker_replaced", "worker": number}
                 log.error("Worker %d %s; another is started", number, how, extra=extra)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._is_ending.wait(), delay_s)
             delay_s = min(max(2 * delay_s, BACKOFF_S), BACKOFF_MAX_S)
 
-    async def _live(self, number: int, sockets: Sequence[socket.socket]) -> str:
+    async def _live(self, number: int) -> str:
         """Start a worker and stay with it until it ends; returns how it did."""
-        process = self._launch(number, sockets)
+        inherited = {
+            place: [one.fileno() for one in sockets] for place, sockets in self._sockets.items()
+        }
+        process = self._launch(number, list(itertools.chain(*inherited.values())))
         tasks = Tasks()
         ended = tasks.spawn(f"watch worker {number}", process.ended(), is_awaited=True)
         worker = None
         try:
             worker = Worker(next(self._ids), number, await process.channel())
-            answer = partial(self._hear, worker, [one.fileno() for one in sockets])
+            answer = partial(self._hear, worker, inherited)
             name = f"hear worker {number}"
             hearing = tasks.spawn(name, worker.channel.run(answer), is_awaited=True)
             silent = tasks.spawn(f"miss worker {number}", self._silent(worker), is_awaited=True)
@@ -169,7 +176,7 @@ class Supervisor:
             if worker is not None:
                 self._crew.leave(worker)
 
-    async def _hear(self, worker: Worker, sockets: list[int], message: ToMain) -> Any:
+    async def _hear(self, worker: Worker, sockets: Sockets, message: ToMain) -> Any:
         worker.is_heard = True
         return await self._answer(worker, sockets, message)
 

@@ -22,6 +22,7 @@ from clipper.state.opening import open_store
 from clipper.workers.channel import Channel
 from clipper.workers.life import Life
 from clipper.workers.messages import Join, ToWorker, Welcome
+from clipper.workers.places import Places
 from clipper.workers.process import die_with_the_main_process, own_channel
 
 ORPHANED = 1
@@ -43,9 +44,12 @@ async def work(number: int, sock: socket.socket) -> None:
     settings = Settings.model_validate_json(bytes(welcome.settings))
     configure(settings.log_format, settings.log_level, speaker=f"worker {number}")
     life = Life(channel, open_store(settings.store), GrpcReplica, Bounds.of(settings))
-    sockets = [socket.socket(fileno=descriptor) for descriptor in welcome.sockets]
-    listener = query_listener(life.backend, settings, sockets)
-    if not await life.run(welcome, listener):
+    sockets = {
+        place: [socket.socket(fileno=descriptor) for descriptor in descriptors]
+        for place, descriptors in welcome.sockets.items()
+    }
+    listener = query_listener(life.backend, settings, sockets[number])
+    if not await life.run(welcome, Places(listener, sockets)):
         os._exit(ORPHANED)  # there is nobody to answer to: go at once
     await life.close()
 

@@ -18,7 +18,14 @@ from clipper.admin.client import ClipperConnection
 from tests.fakes.clipperd import MODELS, Clipperd, clipperd, serve
 from tests.fakes.load import Caller, load
 from tests.fakes.watching import is_alive, until
-from tests.fakes.workers import await_workers, connections, kill_worker, whose, worker_pids
+from tests.fakes.workers import (
+    await_workers,
+    connections,
+    kill_worker,
+    serving,
+    whose,
+    worker_pids,
+)
 
 WORKERS = 3
 PATIENT_US = 10_000_000
@@ -252,7 +259,7 @@ def test_a_worker_that_is_killed_is_replaced_and_nobody_else_notices(
         before = worker_pids(daemon)
         pid = kill_worker(daemon)
         until(partial(is_dead, pid), 2, "its end")
-        until(lambda: not daemon.is_ready(), 2, "the loss to be noticed")
+        until(lambda: serving(daemon) < WORKERS, 2, "the loss to be noticed")
         await_workers(daemon, WORKERS)
         after = worker_pids(daemon)
         seen.await_answers(400)
@@ -264,6 +271,7 @@ def test_a_worker_that_is_killed_is_replaced_and_nobody_else_notices(
     assert seen.kinds() == {"model": len(seen.answers)}, seen.explanations()
     assert counts == sorted(counts), "counters never go back"
     assert len(seen.answers) - 200 < sum(daemon.outcomes("hit").values()) <= len(seen.answers)
+    assert daemon.metrics("clipper_worker_restarts_total")[()] >= 1
     assert "Worker 1 killed by SIGKILL; another is started" in daemon.text()
 
 
@@ -295,7 +303,7 @@ def test_a_successor_knows_all_that_its_predecessor_knew(
         for caller in callers:
             ids.append(caller.ask("judged", 0.5).body["query_id"])
     kill_worker(daemon)
-    until(lambda: not daemon.is_ready(), 2, "the loss to be noticed")
+    until(lambda: serving(daemon) < WORKERS, 2, "the loss to be noticed")
     await_workers(daemon, WORKERS)
     with connections(daemon, "steady", WORKERS) as callers:
         for caller in callers:
@@ -446,3 +454,20 @@ def test_a_client_that_waits_in_a_dead_workers_queue_is_served_by_its_successor(
         with contextlib.closing(Caller(other.query_port)) as caller:
             answered.append(caller.ask("patient", number).kind)
     assert answered == ["model"] * 10
+
+
+def test_who_connects_while_a_worker_is_missing_is_answered_at_once(
+    daemon: Clipperd, clipper: ClipperConnection
+) -> None:
+    serve(clipper, "hasty")
+    for number in (1, 2, 3):
+        kill_worker(daemon, number)
+        took_s = []
+        while serving(daemon) < WORKERS:
+            with contextlib.closing(Caller(daemon.query_port)) as caller:
+                answer = caller.ask("hasty", time.monotonic())
+                assert answer.kind == "model"
+                took_s.append(answer.took_s)
+            assert daemon.is_ready()
+        assert len(took_s) > 10
+        assert max(took_s) < 0.5, "a successor takes longer than that to begin"

@@ -4,6 +4,7 @@ Between them are channels that are nothing but memory; replicas and containers a
 """
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 from clipper.core.settings import Settings
@@ -61,6 +62,11 @@ class FakeListener:
     """Lets nobody in."""
 
     is_serving = False
+    covered: Collection[int] = ()
+
+    async def cover(self, places: Collection[int]) -> None:
+        """In these places as well."""
+        self.covered = places
 
     async def start(self) -> None:
         """From now on."""
@@ -97,7 +103,7 @@ class Colleague:
 
     async def _hear(self) -> None:
         async def answer(message: ToMain) -> Any:
-            return await self._crew.desk.answer(self.worker, [], message)
+            return await self._crew.desk.answer(self.worker, {}, message)
 
         try:
             await self.main_end.run(answer)

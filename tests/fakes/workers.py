@@ -53,7 +53,12 @@ def kill_worker(daemon: Clipperd, number: int = 1) -> int:
     return pid
 
 
+def serving(daemon: Clipperd) -> int:
+    """How many workers answer queries."""
+    return int(daemon.call("GET", "/api/v1/status").json()["workers"]["serving"])
+
+
 def await_workers(daemon: Clipperd, count: int) -> None:
     """Return when so many workers answer queries."""
-    until(daemon.is_ready, REPLACED_S, "ready")
+    until(lambda: serving(daemon) == count, REPLACED_S, "as many workers")
     assert sorted(worker_pids(daemon)) == list(range(1, count + 1))

@@ -79,10 +79,10 @@ async def test_who_has_no_replicas_yet_lets_nobody_in() -> None:
     successor = await world.hire(1)
     await asyncio.sleep(2)
     assert not successor.listener.is_serving
-    assert world.crew.trouble() == ["Worker 1 is being started."]
+    assert world.crew.serving == 1
     await asyncio.sleep(2)
     assert successor.listener.is_serving
-    assert world.crew.trouble() == []
+    assert world.crew.serving == 2
     await world.end()
 
 
@@ -285,16 +285,43 @@ async def test_ids_are_unique_among_workers_and_their_successors() -> None:
     await world.end()
 
 
-async def test_it_is_not_ready_while_a_worker_is_missing() -> None:
-    world = await serving()
-    assert world.services.ready() == []
-    await world.workers[1].die()
+async def test_one_takes_the_connections_of_those_who_are_missing() -> None:
+    world = await serving(3)
+    one, two, three = world.workers
+    assert [worker.listener.covered for worker in world.workers] == [[], [], []]
+    await two.die()
     await asyncio.sleep(0.01)
-    reason = "Worker 2 is being started."
-    assert world.services.ready() == [reason]
-    assert await world.workers[0].life.backend.readiness() == [reason]
-    await world.hire(2)
-    assert await world.workers[0].life.backend.readiness() == []
+    assert (one.listener.covered, three.listener.covered) == ([2], [])
+    assert world.crew.serving == 2
+    await one.die()
+    await asyncio.sleep(0.01)
+    assert three.listener.covered == [1, 2]
+    assert world.services.ready() == await three.life.backend.readiness() == []
+    successor = await world.hire(2)
+    assert (three.listener.covered, successor.listener.covered) == ([1], [])
+    await world.hire(1)
+    assert three.listener.covered == []
+    await world.end()
+
+
+async def test_it_is_not_ready_without_any_worker() -> None:
+    world = await serving()
+    for worker in world.workers:
+        await worker.die()
+    await asyncio.sleep(0.01)
+    assert world.services.ready() == ["The workers are being started."]
+    successor = await world.hire(1)
+    assert await successor.life.backend.readiness() == []
+    await world.end()
+
+
+async def test_it_is_not_ready_while_a_model_has_no_replica_whichever_worker_is_asked() -> None:
+    world = await serving()
+    world.manager.started[-1].end(1, "exited with code 1")
+    await asyncio.sleep(0.01)
+    for worker in world.workers:
+        reasons = await worker.life.backend.readiness()
+        assert reasons == ["Application 'a' has no live replica of m:1."]
     await world.end()
 
 

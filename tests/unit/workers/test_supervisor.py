@@ -1,7 +1,6 @@
 """The supervisor: every place has a worker, whatever becomes of the one that was there."""
 
 import asyncio
-import socket
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -12,7 +11,7 @@ from clipper.core.tasks import Tasks
 from clipper.workers.channel import Channel
 from clipper.workers.crew import Crew, Worker
 from clipper.workers.merging import Told
-from clipper.workers.messages import Leave, Noted, Serving, ToMain, ToWorker
+from clipper.workers.messages import Cover, Leave, Noted, Serving, ToMain, ToWorker
 from clipper.workers.supervisor import (
     BACKOFF_MAX_S,
     EXIT_GRACE_S,
@@ -21,6 +20,7 @@ from clipper.workers.supervisor import (
     START_S,
     STARTING_TICKS,
     TICK_S,
+    Sockets,
     Supervisor,
 )
 from tests.fakes.crew import channels
@@ -57,7 +57,7 @@ class FakeProcess:
 
     async def _hear(self) -> None:
         async def answer(message: ToWorker) -> None:
-            assert isinstance(message, Leave)
+            assert isinstance(message, Leave | Cover)
 
         await self._theirs.run(answer)
         if not self.ignores_the_end:
@@ -102,14 +102,15 @@ class Rig:
         address = ("127.0.0.1", 0)
         self.supervisor = Supervisor(address, 30.0, self.crew, self._launch, self._answer)
 
-    def _launch(self, number: int, sockets: Sequence[socket.socket]) -> FakeProcess:
+    def _launch(self, number: int, inherited: Sequence[int]) -> FakeProcess:
         if self.failure is not None:
             raise self.failure
+        assert len(inherited) == self.crew.size
         process = FakeProcess(self, number)
         self.processes.append(process)
         return process
 
-    async def _answer(self, worker: Worker, sockets: list[int], message: ToMain) -> Any:
+    async def _answer(self, worker: Worker, sockets: Sockets, message: ToMain) -> Any:
         if isinstance(message, Serving):
             self.crew.join(worker)
             self.crew.serves(worker)
@@ -134,7 +135,7 @@ async def test_the_start_waits_until_everybody_answers_queries() -> None:
     rig = Rig(3)
     await rig.start()
     assert [process.number for process in rig.processes] == [1, 2, 3]
-    assert rig.crew.trouble() == []
+    assert rig.crew.serving == rig.crew.size
     assert rig.supervisor.port > 0
     await rig.close()
     assert len(rig.processes) == 3
@@ -145,7 +146,7 @@ async def test_the_start_does_not_wait_for_ever() -> None:
     rig.is_mute = True
     await rig.start()
     assert now() == pytest.approx(START_S)
-    assert rig.crew.trouble() == ["Worker 1 is being started.", "Worker 2 is being started."]
+    assert rig.crew.serving == 0
     await rig.close()
 
 
@@ -157,7 +158,8 @@ async def test_a_worker_that_ends_is_replaced_at_once_and_the_reason_told(
     rig.processes[0].end("killed by SIGKILL")
     await asyncio.sleep(0.1)
     assert [process.number for process in rig.processes] == [1, 2, 1]
-    assert rig.crew.trouble() == []
+    assert rig.crew.serving == rig.crew.size
+    assert rig.crew.restarts == 1
     messages = [record.getMessage() for record in caplog.records]
     assert messages == ["Worker 1 killed by SIGKILL; another is started"]
     await rig.close()
@@ -191,7 +193,7 @@ async def test_where_no_process_can_be_started_it_is_tried_again(
     assert "Worker 1 could not be started: [Errno 11]" in caplog.text
     rig.failure = None
     await asyncio.sleep(BACKOFF_MAX_S)
-    assert rig.crew.trouble() == []
+    assert rig.crew.serving == rig.crew.size
     await rig.close()
 
 
