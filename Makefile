@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-once test check format proto bench bench-binary clean
+.PHONY: help setup demo demo-once test check format proto bench bench-binary bench-peers clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ $(INSTALLED): pyproject.toml containers/python/pyproject.toml constraints.txt
 	@echo "Installing into $(VENV) (a minute or two the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip hatchling editables
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		--no-build-isolation --editable containers/python --editable '.[sklearn,dev]'
+		--no-build-isolation --editable containers/python --editable '.[sklearn,bench,dev]'
 	@touch $@
 
 demo: $(INSTALLED) ## serve two trained models, show it, and stay up until Ctrl-C
@@ -53,5 +53,8 @@ bench: $(INSTALLED) ## the hot path beside a bare FastAPI route (needs wrk)
 bench-binary: $(INSTALLED) ## inputs as JSON and as frames (needs wrk)
 	$(BIN)/python benchmarks/binary.py $(ARGS)
 
+bench-peers: $(INSTALLED) ## beside six other serving systems, which it installs (needs wrk; takes an hour or two)
+	$(BIN)/python benchmarks/side_by_side.py $(ARGS)
+
 clean: ## remove what was made
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) benchmarks/peers/.venvs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -49,7 +49,8 @@ class Plan:
     """Intended instants from the start on, ascending."""
     which: NDArray[np.uint8]
     connections: int
-    """The most to each target; they are opened when they are needed, and kept."""
+    """How many to each target; they are opened before the start, and kept. By Little's law as many
+    as the rate times the SLO are busy at once where every answer is in time: more are of no use."""
     patience_s: float
     """How long after its intended instant a request is given up, and its connection closed."""
 

@@ -19,6 +19,9 @@ from outcomes import Outcomes
 
 LEAD_S = 0.05
 READ_BYTES = 1 << 16
+OPENED_AT_ONCE = 64
+PAUSE_S = 0.02
+"""For the server to accept them: one that is behind drops what its backlog does not hold."""
 BUSY_PER_S = 4000
 """Above this rate, requests and answers are handled in small heaps: to be woken for each costs more
 than to handle it, on processors that are shared with what is measured."""
@@ -58,6 +61,7 @@ class Sender:
 
     def run(self) -> Outcomes:
         """Returns when every request is answered or given up."""
+        self.open_connections()
         cpu_s = time.process_time()
         self.start = clock() + LEAD_S
         while self.unsettled:
@@ -70,8 +74,16 @@ class Sender:
         columns = (self.latency_s, self.status, self.by_model, self.lag_s)
         return Outcomes(plan.at_s, plan.which, *columns, cpu_s)
 
+    def open_connections(self) -> None:
+        """All of them, before the clock starts: opening takes the time that sending needs."""
+        for pool in self.pools:
+            while (connection := self.connect(pool)) is not None:
+                pool.free.append(connection)
+                if not pool.size % OPENED_AT_ONCE:
+                    time.sleep(PAUSE_S)
+
     def send_due(self) -> None:
-        """Send what is due on free connections, or on new ones; the rest waits."""
+        """Send what is due on free connections, or on new ones in place of broken ones."""
         count = len(self.at_s)
         while self.next < count and self.at_s[self.next] <= (now := clock() - self.start):
             request, self.next = self.next, self.next + 1

@@ -67,7 +67,8 @@ class Aimd:
         self.backoff = 0.9
         self.dead_band = 0.1
         self._was_late = False
-        self._reason = "no full batch yet"
+        self._last_change = ("", 0, 0.0)
+        """What was done to the limit, and after which batch."""
 
     @property
     def batch_size(self) -> int:
@@ -80,24 +81,24 @@ class Aimd:
         is_late = latency_s > self.objective_s
         if is_late and (is_full or self._was_late):
             self.limit = max(1.0, math.floor(self.limit * self.backoff))
-            self._note("lowered", size, latency_s)
+            self._last_change = ("lowered", size, latency_s)
         elif is_full and latency_s < self.objective_s * (1 - self.dead_band):
             self.limit = min(self._raised(latency_s), self.maximum)
-            self._note("raised", size, latency_s)
+            self._last_change = ("raised", size, latency_s)
         elif is_full:
-            self._note("held", size, latency_s)
+            self._last_change = ("held", size, latency_s)
         self._was_late = is_late
 
     def _raised(self, latency_s: float) -> float:
         factor = 2.0 if latency_s < self.objective_s / 2 else 1 + self.dead_band
         return max(self.limit * factor, self.limit + self.increment)
 
-    def _note(self, change: str, size: int, latency_s: float) -> None:
-        self._reason = f"{change} after a batch of {size} took {latency_s * 1e3:.1f} ms"
-
     def explain(self) -> str:
         """What the last batch that mattered did to the limit."""
-        return f"{self._reason}; the objective is {self.objective_s * 1e3:.1f} ms"
+        change, size, latency_s = self._last_change
+        reason = f"{change} after a batch of {size} took {latency_s * 1e3:.1f} ms"
+        objective = f"the objective is {self.objective_s * 1e3:.1f} ms"
+        return f"{reason if change else 'no full batch yet'}; {objective}"
 
 
 class Quantile:

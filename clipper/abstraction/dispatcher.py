@@ -10,6 +10,7 @@ everyone else gets an answer. When the replica breaks off, its batch goes back t
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from itertools import chain
 from typing import Protocol
@@ -55,6 +56,10 @@ class Dispatcher:
         """A batch that takes longer has hung its replica."""
         self.now = loop_clock()
         self._loop = asyncio.get_running_loop()
+        self._sent_at: float | None = None
+        """When the batch was sent that is with the replica."""
+        self._has_hung = False
+        self._watchdog: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
         """Serve batches until told to stop.
@@ -65,14 +70,27 @@ class Dispatcher:
         index = self.replica.id.index
         self.stats.limits[index] = self.member.limit
         self.scheduler.join(self.member)
+        self._watch(asyncio.current_task())
         try:
             while taken := await self.scheduler.take(self.member):
                 await self._serve(taken)
-                self.stats.limits[index] = self.member.control.batch_size
         finally:
             self.scheduler.leave(self.member)
+            if self._watchdog is not None:
+                self._watchdog.cancel()
             # A successor under the same index may have come and gone meanwhile.
             self.stats.limits.pop(index, None)
+
+    def _watch(self, serving: "asyncio.Task[None] | None") -> None:
+        """See that no batch takes too long: one timer for all, not one for each."""
+        left_s = self.timeout_s
+        if self._sent_at is not None:
+            left_s += self._sent_at - self.now()
+        if left_s > 0:
+            self._watchdog = self._loop.call_later(left_s, self._watch, serving)
+        elif serving is not None:
+            self._has_hung = True
+            serving.cancel()
 
     def stop(self) -> None:
         """Take no further batch; `run` returns when the one in hand is answered."""
@@ -81,7 +99,6 @@ class Dispatcher:
 
     async def _serve(self, taken: Taken) -> None:
         """Predict a batch; where the model raises, its halves, until the culprit is alone."""
-        self.stats.count_batch(taken.batch.size, taken.batch.ended_by)
         hedge = self._overdue(taken)
         parts = [taken.tasks]
         part: list[Task] = []
@@ -89,17 +106,16 @@ class Dispatcher:
             while parts:
                 part = parts.pop()
                 try:
-                    answer = await self._predict(part)
+                    await self._predict(part)
                 except ModelFailed as error:
                     self.stats.failed_batches += 1
                     parts += self._halves(part, error)
-                else:
-                    self._settle_soon(part, answer.outputs)
         except BaseException:
             self.stats.failed_batches += 1
             self._give_back([*part, *chain.from_iterable(parts)])
             raise
         finally:
+            self.stats.count_batch(taken.batch.size, taken.batch.ended_by)
             if hedge is not None:
                 hedge.cancel()
 
@@ -110,27 +126,55 @@ class Dispatcher:
         at = taken.batch.sent_at + OVERDUE * self.member.p99_s(taken.batch.size)
         return self._loop.call_at(at, self.scheduler.hedge, taken.tasks)
 
-    async def _predict(self, part: list[Task]) -> BatchOutputs:
-        started = self.now()
+    async def _predict(self, part: list[Task]) -> None:
+        started = self._sent_at = self.now()
         try:
-            async with asyncio.timeout(self.timeout_s):
-                answer = await self.replica.predict([task.input for task in part])
-        except TimeoutError:
-            raise ReplicaFailed(
-                f"{self.replica.id} did not answer a batch of {len(part)} "
-                f"within {self.timeout_s:g} s."
-            ) from None
+            answer = await self.replica.predict([task.input for task in part])
+        except asyncio.CancelledError:
+            self._raise_if_hung(len(part))
+            raise
         except ClipperError:
             raise
         except Exception as error:
             raise ReplicaFailed(
                 f"{self.replica.id} broke off: {type(error).__name__}: {error}"
             ) from error
-        latency_s = self.now() - started
-        self.member.observe(len(part), latency_s)
-        self.stats.rpc.observe(latency_s)
-        self.stats.model_time.observe(answer.model_s)
-        return answer
+        finally:
+            self._sent_at = None
+        self._answered(part, answer, self.now() - started)
+
+    def _raise_if_hung(self, size: int) -> None:
+        """It was the watchdog that cancelled us."""
+        serving = asyncio.current_task()
+        if self._has_hung and serving is not None:
+            serving.uncancel()
+            raise ReplicaFailed(
+                f"{self.replica.id} did not answer a batch of {size} within {self.timeout_s:g} s."
+            ) from None
+
+    def _answered(self, part: list[Task], answer: BatchOutputs, latency_s: float) -> None:
+        """Learn, and tell, whichever somebody waits for first.
+
+        Where queries wait, the next batch goes out before anybody is told; where none do, whoever
+        is told comes before what we learn.
+        """
+        outputs = deque(zip(part, answer.outputs, strict=True))
+        if len(self.scheduler.queue):
+            self._learn(len(part), latency_s, answer.model_s)
+            self._loop.call_soon(in_slices, self._settle, outputs)
+        else:
+            in_slices(self._settle, outputs)
+            self._loop.call_soon(self._learn, len(part), latency_s, answer.model_s)
+
+    def _learn(self, size: int, latency_s: float, model_s: float) -> None:
+        stats = self.stats
+        stats.batches += 1
+        stats.predictions += size
+        stats.rpc.observe(latency_s)
+        stats.model_time.observe(model_s)
+        self.member.observe(size, latency_s)
+        if self.replica.id.index in stats.limits:
+            stats.limits[self.replica.id.index] = self.member.control.batch_size
 
     def _halves(self, part: list[Task], error: ModelFailed) -> list[list[Task]]:
         """What is still to be tried of a part on which the model raised; nothing if it was one."""
@@ -159,11 +203,6 @@ class Dispatcher:
         task.sent -= 1
         assert task.batch is not None
         self.stats.queue_wait.observe(task.batch.sent_at - task.queued_at)
-
-    def _settle_soon(self, part: list[Task], outputs: Sequence[Output]) -> None:
-        self.stats.batches += 1
-        self.stats.predictions += len(part)
-        in_slices(self._settle, zip(part, outputs, strict=True))
 
     def _settle(self, answered: tuple[Task, Output]) -> None:
         task, output = answered

@@ -8,32 +8,35 @@ again when a batch is formed. AlpaServe (OSDI '23) admits by simulating the same
 from collections.abc import Sequence
 
 from clipper.abstraction.member import Member
+from clipper.abstraction.queue import BatchQueue
 
 CERTAIN = 0.5
 """Simulated: without refusals on arrival no more is answered; at 0.75, up to a tenth less."""
 
 
 class Forecast:
-    """What arrivals have to expect while every replica is busy; nothing until a batch was taken."""
+    """What arrivals have to expect while every replica is busy; until another batch is taken."""
 
-    def __init__(self) -> None:
-        self.next_done_at = 0.0
-        """When the next batch will be done; whoever is due before that will be dropped."""
-        self._free_at = 0.0
-        self._limit = 1
-        self._round_s = 0.0
+    def __init__(
+        self, members: Sequence[Member], taker: Member, size: int, *, is_crowded: bool
+    ) -> None:
+        """`taker` has just taken a batch of this size; crowded, if others had no place in it."""
+        free_at = [member.busy_until for member in members if member.is_busy]
+        self._free_at = min(free_at, default=0.0)
+        self._limit = max(taker.limit, size)
+        self._round_s = taker.mean_s(self._limit) / len(members)
         """How long it takes all replicas together to serve `_limit` queries."""
-        self._least_s = 0.0
+        self._least_s = CERTAIN * taker.mean_s(size if is_crowded else 1)
         """How long a query's own batch takes at least."""
+        self._next_done_at = self._free_at + taker.mean_s(size)
 
-    def update(self, members: Sequence[Member], taker: Member, size: int, crowded: bool) -> None:
-        """A batch of this size was taken."""
-        limit = max(taker.limit, size)
-        self._free_at = min(member.busy_until for member in members if member.is_busy)
-        self.next_done_at = self._free_at + taker.mean_s(size)
-        self._limit = limit
-        self._round_s = taker.mean_s(limit) / len(members)
-        self._least_s = CERTAIN * taker.mean_s(size if crowded else 1)
+    def is_hopeless(self, deadline: float, queue: BatchQueue, now: float) -> bool:
+        """Whether a query with this deadline would be late for certain."""
+        if self.done_at(len(queue), now) <= deadline:
+            return False
+        # Whoever is due before the next batch is done will be dropped, and is in nobody's way.
+        ahead = queue.ahead(deadline) - queue.ahead(self._next_done_at)
+        return self.done_at(ahead, now) > deadline
 
     def done_at(self, ahead: int, now: float) -> float:
         """The earliest instant at which a query with so many ahead of it would be answered."""

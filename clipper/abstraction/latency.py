@@ -13,6 +13,7 @@ Invariants, for they decide whether queries are dropped:
   predicted latency would. Three in a row are a new truth: the line starts again from them.
 """
 
+from bisect import bisect_left, insort
 from collections import deque
 
 import msgspec
@@ -49,8 +50,10 @@ class LatencyEstimate:
         self.p90 = self.p99 = 1.0
         self.largest = 0
         self.samples = 0
-        self._sums = [0.0] * 5
-        self._ratios: deque[float] = deque(maxlen=WINDOW)
+        self._sums = (0.0,) * 5
+        self._ratios: deque[float] = deque()
+        self._sorted: list[float] = []
+        """The same ratios by size."""
         self._strange: list[tuple[int, float]] = []
         if profile is not None:
             self.fixed_s, self.per_item_s = profile.fixed_s, profile.per_item_s
@@ -90,9 +93,8 @@ class LatencyEstimate:
                 self._restart(self._strange)
                 return
         self.samples += 1
-        self._ratios.append(ratio)
+        self._note(ratio)
         self._fit(size, min(latency_s, STRANGE * predicted_s))
-        self._measure_tails()
 
     def restart(self, size: int, latency_s: float) -> None:
         """Begin again from one batch: everything that was known is out of date."""
@@ -106,7 +108,8 @@ class LatencyEstimate:
         batches = list(batches)
         self._strange.clear()
         self._ratios.clear()
-        self._sums = [0.0] * 5
+        self._sorted.clear()
+        self._sums = (0.0,) * 5
         self.samples = len(batches)
         self.p90 = self.p99 = 1.0
         predicted_s = sum(self.mean_s(size) for size, _ in batches)
@@ -120,13 +123,13 @@ class LatencyEstimate:
             self._fit(size, latency_s)
 
     def _fit(self, size: int, latency_s: float) -> None:
-        weight, sizes, latencies, squares, products = (FADING * value for value in self._sums)
-        weight += 1.0
-        sizes += size
-        latencies += latency_s
-        squares += size * size
-        products += size * latency_s
-        self._sums = [weight, sizes, latencies, squares, products]
+        sums = self._sums
+        weight = FADING * sums[0] + 1.0
+        sizes = FADING * sums[1] + size
+        latencies = FADING * sums[2] + latency_s
+        squares = FADING * sums[3] + size * size
+        products = FADING * sums[4] + size * latency_s
+        self._sums = (weight, sizes, latencies, squares, products)
         size_mean, latency_mean = sizes / weight, latencies / weight
         spread = max(squares / weight - size_mean * size_mean, 0.0)
         covariance = products / weight - size_mean * latency_mean
@@ -136,9 +139,13 @@ class LatencyEstimate:
         self.per_item_s = min(max(slope, 0.0), latency_mean / size_mean)
         self.fixed_s = latency_mean - self.per_item_s * size_mean
 
-    def _measure_tails(self) -> None:
+    def _note(self, ratio: float) -> None:
         """Of a hundred the second largest is the 99th percentile; of few, one may be a hiccup."""
-        ratios = sorted(self._ratios)
-        self.p90 = min(max(ratios[int(0.9 * (len(ratios) - 1))], 1.0), TAIL_MAX)
-        worst = ratios[-2] if len(ratios) >= WINDOW // 2 else min(ratios[-1], STRANGE)
+        ratios, by_size = self._ratios, self._sorted
+        ratios.append(ratio)
+        insort(by_size, ratio)
+        if len(ratios) > WINDOW:
+            del by_size[bisect_left(by_size, ratios.popleft())]
+        self.p90 = min(max(by_size[int(0.9 * (len(by_size) - 1))], 1.0), TAIL_MAX)
+        worst = by_size[-2] if len(by_size) >= WINDOW // 2 else min(by_size[-1], STRANGE)
         self.p99 = min(max(worst, 1.0), TAIL_MAX)

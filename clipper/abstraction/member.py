@@ -1,5 +1,7 @@
 """A replica as the scheduler sees it: what it takes, how long that takes, and when it is free."""
 
+import asyncio
+
 from clipper.abstraction.batching import BatchControl
 from clipper.abstraction.latency import LatencyEstimate
 
@@ -20,6 +22,8 @@ class Member:
         """When the batch of one that is busy is expected back."""
         self.worked_at = 0.0
         """When it last took a batch."""
+        self.resting: asyncio.Future[bool] | None = None
+        """Set while it waits for work."""
         self.batches = self.queries = 0
         """What it answered."""
 

@@ -74,7 +74,7 @@ class Task(msgspec.Struct, eq=False):
         waiters = self.waiters
         self.waiters = []
         self.is_settled = True
-        self.on_settled(self, outcome if isinstance(outcome, Output) else None)
+        self.on_settled(self, outcome if type(outcome) is Output else None)
         for waiter in waiters:
             waiter(outcome)
 

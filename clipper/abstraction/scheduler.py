@@ -18,6 +18,7 @@ Replicas take work from one queue when they are free. Four rules decide who take
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
@@ -77,13 +78,15 @@ class Scheduler:
         self._loop = asyncio.get_running_loop()
         self._now = loop_clock()
         self._idle: list[Idle] = []
-        self._resting: set[asyncio.Future[bool]] = set()
         self._number = 0
         self._enough = 1
         """So many tasks have to wait before somebody is woken."""
         self._fastest: Member | None = None
         self._ranked_at = 0.0
-        self._forecast = Forecast()
+        self._last: tuple[Member, int, bool] | None = None
+        """Who took the last batch, how large it was, and whether others had no place in it."""
+        self._forecast: Forecast | None = None
+        """Made of that when somebody wants to know."""
         self.hedges = Hedges()
 
     def join(self, member: Member) -> None:
@@ -112,10 +115,10 @@ class Scheduler:
             if len(queue) >= self._enough:
                 self._wake()
             return
-        # Those who will be dropped when the next batch is formed are in nobody's way.
-        forecast = self._forecast
-        ahead = queue.ahead(task.deadline) - queue.ahead(forecast.next_done_at)
-        if forecast.done_at(ahead, self._now()) > task.deadline:
+        if self._forecast is None and self._last is not None:
+            member, size, is_crowded = self._last
+            self._forecast = Forecast(self.members, member, size, is_crowded=is_crowded)
+        if self._forecast and self._forecast.is_hopeless(task.deadline, queue, self._now()):
             queue.stats.shed += 1
             raise Shed()
         queue.put(task)
@@ -133,8 +136,9 @@ class Scheduler:
 
     def nudge(self) -> None:
         """Have everyone who rests look again."""
-        for woken in self._resting:
-            _look_again(woken)
+        for member in self.members:
+            if member.resting is not None:
+                _look_again(member.resting)
 
     def _wake(self) -> None:
         """The fastest of those who can be woken has something to look at."""
@@ -168,7 +172,7 @@ class Scheduler:
         timer = None
         if rest.until < NEVER:
             timer = self._loop.call_at(rest.until, _look_again, woken)
-        self._resting.add(woken)
+        member.resting = woken
         by_work = False
         try:
             by_work = await woken
@@ -178,7 +182,7 @@ class Scheduler:
                 self._wake()
             raise
         finally:
-            self._resting.discard(woken)
+            member.resting = None
             if timer is not None:
                 timer.cancel()
             if not by_work and idle in self._idle:
@@ -200,7 +204,9 @@ class Scheduler:
             return self._leftovers(member, limit, now)
         dropped = self.queue.late(limit, member.p90_s)
         if dropped:
-            in_slices(self.queue.settle_dropped, self.queue.drop(dropped))
+            tasks = deque(self.queue.drop(dropped))
+            # A batch is sent first: to tell so many takes its time.
+            self._loop.call_soon(in_slices, self.queue.settle_dropped, tasks)
         return self._form(member, limit, now, is_crowded=dropped > 0)
 
     def _patience(self, member: Member, waiting: int) -> float:
@@ -249,9 +255,10 @@ class Scheduler:
         if ending == "queue_empty" and self.wait_s:
             ending = "wait_expired"
         taken = self._send(member, tasks, Batch(len(tasks), limit, ending), now)
-        self.hedges.earn(len(tasks))
+        if self.hedges.share:
+            self.hedges.earn(len(tasks))
         if not skipping:
-            self._forecast.update(self.members, member, len(tasks), is_crowded)
+            self._last, self._forecast = (member, len(tasks), is_crowded), None
         return taken
 
     def _send(self, member: Member, tasks: list[Task], batch: Batch, now: float) -> Taken:

@@ -1,4 +1,4 @@
-"""Work on many things in slices, soon: in between, the event loop hears of what else has happened.
+"""Work on many things in slices: in between, the event loop hears of what else has happened.
 
 To tell hundreds of queries what became of them takes milliseconds. The loop would read no request
 meanwhile, and hear from no replica.
@@ -6,7 +6,7 @@ meanwhile, and hear from no replica.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -14,16 +14,16 @@ T = TypeVar("T")
 SLICE = 32
 
 
-def in_slices(call: Callable[[T], None], things: Iterable[T]) -> None:
-    """Call with each thing, in order, from the next turn of the loop on."""
-    asyncio.get_running_loop().call_soon(_work, call, deque(things))
+def in_slices(call: Callable[[T], None], things: deque[T]) -> None:
+    """Call with each thing, in order: a slice of them now, the next in the loop's next turn.
 
-
-def _work(call: Callable[[T], None], things: deque[T]) -> None:
-    """A slice of them; one that fails does not keep the others from being called."""
-    try:
-        for _ in range(min(SLICE, len(things))):
+    A call that fails is the loop's exception handler's to report, and no other's business.
+    """
+    for _ in range(min(SLICE, len(things))):
+        try:
             call(things.popleft())
-    finally:
-        if things:
-            asyncio.get_running_loop().call_soon(_work, call, things)
+        except Exception as error:  # noqa: BLE001
+            context = {"message": f"{call} failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
+    if things:
+        asyncio.get_running_loop().call_soon(in_slices, call, things)

@@ -136,8 +136,11 @@ class Codec:
             inputs = list(map(self.pack, _bounded(body.input_batch)))
         else:
             raise MalformedQuery("The body has neither `input` nor `input_batch`.")
-        context = check_context(body.context)
-        return QueryRequest(inputs, body.version, context, seconds(body.slo_ms))
+        context, slo_ms = body.context, body.slo_ms
+        if context is not None:
+            check_context(context)
+        slo_s = None if slo_ms is None else seconds(slo_ms)
+        return QueryRequest(inputs, body.version, context, slo_s)
 
     def _read_loosely(self, raw: bytes, check_version: Callable[[str], object]) -> QueryRequest:
         body = _decode_loosely(raw)

@@ -1,11 +1,8 @@
-"""A replica over gRPC: one bidirectional stream of batches for as long as it lives.
+"""A replica over gRPC: asked whether it is ready and what it takes, then sent batch after batch.
 
-A stream saves what a call a batch costs at both ends (measured: half of the round trip). It is
-opened anew for each life of a container; when it breaks, whoever awaits a batch is told so.
-
-Results are read by a task that is always reading. To begin to read when the batch has been written
-would cost another two turns of the event loop for each batch; a turn is long where there is much
-to do, and meanwhile the replica is idle.
+Batches go over a stream of gRPC's (`stream`), or, where the container offers one on this machine,
+over a lane (`lane`). Either is opened anew for each life of a container; when it breaks, whoever
+awaits a batch is told so.
 """
 
 import asyncio
@@ -19,8 +16,10 @@ from clipper.core.tasks import Tasks
 from clipper.core.types import BatchOutputs, Input, InputType, ReplicaId
 from clipper.rpc import health_pb2
 from clipper.rpc.columns import decode_outputs, encode_batch
+from clipper.rpc.lane import Lane
 from clipper.rpc.model_pb2 import BatchResult, DescribeRequest, Description
 from clipper.rpc.model_pb2 import InputType as WireType
+from clipper.rpc.stream import GrpcStream, broken_off
 
 SERVICE = "clipper.v1.Model"
 PROTOCOL = 1
@@ -52,15 +51,16 @@ class GrpcReplica:
     def __init__(self, replica: ReplicaId, input_type: InputType, address: str, token: str) -> None:
         self.id = replica
         self.input_type = input_type
+        self._token = token
+        self._is_near = address.startswith("unix:")
+        """Whether a path that it names is a path here."""
         self._metadata = (("clipper-token", token),)
         self._channel = grpc.aio.insecure_channel(address, options=OPTIONS)
-        self._stream: Any = None
+        self._watch: Any = None
+        self._way: GrpcStream | Lane | None = None
+        """The one that batches go."""
         self._batch_id = 0
         self._tasks = Tasks()
-        self._awaited: asyncio.Future[BatchResult] = asyncio.get_running_loop().create_future()
-        """The result of the batch that is out."""
-        self._end: ReplicaFailed | None = None
-        """Why nothing more is read."""
 
     async def connect(self) -> None:
         """Wait until the model is loaded and warmed up, then open the stream.
@@ -70,30 +70,23 @@ class GrpcReplica:
         """
         try:
             await self._until_serving()
-            self._check(await self._describe())
-            self._stream = self._channel.stream_stream(
-                f"/{SERVICE}/Predict",
-                response_deserializer=BatchResult.FromString,
-            )(metadata=self._metadata)
+            description = await self._describe()
         except grpc.aio.AioRpcError as error:
-            raise self._failure(error) from error
-        self._tasks.spawn(f"read {self.id}", self._read())
+            raise broken_off(self.id, error) from error
+        self._check(description)
+        if description.lane and self._is_near:
+            self._way = await Lane.open(self.id, description.lane, self._token)
+        else:
+            self._way = GrpcStream(self.id, self._open_stream())
 
-    async def _read(self) -> None:
-        """Hand over results until the stream ends."""
-        try:
-            while (result := await self._stream.read()) is not grpc.aio.EOF:
-                if not self._awaited.done():
-                    self._awaited.set_result(result)
-            self._end = ReplicaFailed(f"{self.id} broke off its stream.")
-        except grpc.aio.AioRpcError as error:
-            self._end = self._failure(error)
-        if not self._awaited.done():
-            self._awaited.set_exception(self._end)
-            self._awaited.exception()  # also where nobody awaits it
+    def _open_stream(self) -> Any:
+        return self._channel.stream_stream(
+            f"/{SERVICE}/Predict",
+            response_deserializer=BatchResult.FromString,
+        )(metadata=self._metadata)
 
     async def _until_serving(self) -> None:
-        watch = self._channel.unary_stream(
+        self._watch = self._channel.unary_stream(
             "/grpc.health.v1.Health/Watch",
             request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
             response_deserializer=health_pb2.HealthCheckResponse.FromString,
@@ -102,12 +95,9 @@ class GrpcReplica:
             metadata=self._metadata,
             wait_for_ready=True,
         )
-        try:
-            async for answer in watch:
-                if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                    return
-        finally:
-            watch.cancel()
+        while (answer := await self._watch.read()) is not grpc.aio.EOF:
+            if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                return
         raise ReplicaFailed(f"{self.id} ended before it was ready.")
 
     async def _describe(self) -> Description:
@@ -134,17 +124,11 @@ class GrpcReplica:
 
         Raises:
             ModelFailed: the model raised, or its answer does not fit.
-            ReplicaFailed: the stream broke.
+            ReplicaFailed: the connection broke.
         """
-        if self._end is not None:
-            raise self._end
+        assert self._way is not None
         batch_id = self._batch_id = self._batch_id + 1
-        self._awaited = awaited = asyncio.get_running_loop().create_future()
-        try:
-            await self._stream.write(encode_batch(batch_id, self.input_type, inputs))
-        except grpc.aio.AioRpcError as error:
-            raise self._failure(error) from error
-        result = await awaited
+        result = await self._way.exchange(encode_batch(batch_id, self.input_type, inputs))
         if result.id != batch_id:
             raise ReplicaFailed(f"{self.id} answered batch {result.id} instead of {batch_id}.")
         if result.HasField("outputs"):
@@ -158,15 +142,21 @@ class GrpcReplica:
         Raises:
             ReplicaFailed: always.
         """
-        code, details = await self._stream.code(), await self._stream.details()
-        raise ReplicaFailed(f"{self.id} broke off: {code.name}: {details}")
+        assert self._way is not None
+        ends = [self._tasks.spawn(f"hear {self.id}", self._way.broken(), is_awaited=True)]
+        ends.append(self._tasks.spawn(f"watch {self.id}", self._watched(), is_awaited=True))
+        done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for end in done:
+            await end
 
-    def _failure(self, error: grpc.aio.AioRpcError) -> ReplicaFailed:
-        return ReplicaFailed(f"{self.id} broke off: {error.code().name}: {error.details()}")
+    async def _watched(self) -> None:
+        """Only gRPC's pings tell of a container that is stopped: hold a call, and see it fail."""
+        code, details = await self._watch.code(), await self._watch.details()
+        raise ReplicaFailed(f"{self.id} broke off: {code.name}: {details}")
 
     async def close(self) -> None:
         """Let go of the connection."""
-        if self._stream is not None:
-            self._stream.cancel()
         await self._tasks.cancel()
+        if self._way is not None:
+            await self._way.close()
         await self._channel.close()

@@ -59,3 +59,20 @@ def test_only_what_was_verified_agrees_with_the_model() -> None:
     largest = [r for r in rows if r["angle"] > radius and r["stream"] == "noise 1%"]
     disagreed = {(row["metric"], row["cache"]): row["disagreed"] for row in largest}
     assert disagreed["angular", "unverified"] > 10 * disagreed["angular", "verified"]
+
+
+def test_clipper_is_measured_side_by_side_with_whoever_is_asked_for() -> None:
+    needs_wrk()
+    command = [sys.executable, str(ROOT / "benchmarks" / "side_by_side.py")]
+    subprocess.run(
+        [*command, "--quick", "--only", "clipper"], check=True, timeout=170, capture_output=True
+    )
+    results = ROOT / "benchmarks" / "results"
+    report = json.loads((results / "side_by_side.json").read_text())
+    rows = {row["system"]: row for row in report["rows"]}
+    assert not report["failures"]
+    assert rows["clipper"]["requests_per_s"] > 0
+    assert rows["clipper, cached"]["requests_per_s"] > 0
+    assert rows["clipper"]["defaults"] == rows["clipper"]["errors"] == 0
+    assert report["goodput"][0]["rate"] > 0
+    assert (results / "side_by_side.png").exists()

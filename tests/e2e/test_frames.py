@@ -79,12 +79,18 @@ def test_what_json_has_keys_for_goes_with_frames(clipper: ClipperConnection) -> 
         clipper.predict("seen", IMAGE, version="9")
 
 
-def test_an_array_of_another_type_is_refused_with_the_fix(clipper: ClipperConnection) -> None:
+def test_an_application_takes_the_arrays_whose_numbers_it_takes(clipper: ClipperConnection) -> None:
     serve(clipper, "seen", "floats", "Describes")
-    with pytest.raises(ClipperRefused, match=r"Frame error: .*float64.*takes floats.*float32"):
-        clipper.predict("seen", IMAGE.astype(np.float64))
+    for dtype in (np.float64, np.int64, np.uint8):
+        answer = clipper.predict("seen", IMAGE.astype(dtype))
+        assert answer.output == "ndarray float32 [224, 224, 3]"
+    with pytest.raises(ClipperRefused, match="Every number has to be finite"):
+        clipper.predict("seen", np.array([1, 1e39]))
     with pytest.raises(ClipperRefused, match="nan at place 1"):
         clipper.predict("seen", np.array([1, np.nan], np.float32))
+    serve(clipper, "counts", "integers", "Describes")
+    with pytest.raises(ClipperRefused, match="takes integers"):
+        clipper.predict("counts", IMAGE)
 
 
 async def test_the_async_client_sends_frames_too(

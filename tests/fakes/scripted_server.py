@@ -5,6 +5,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from typing import BinaryIO
 
 Script = Callable[[socket.socket, bytes], None]
 """What to do with a connection and a body that came over it."""
@@ -29,12 +30,20 @@ class ScriptedServer:
 
     def serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError), connection, connection.makefile("rb") as stream:
-            while head := b"".join(iter(stream.readline, b"\r\n")):
+            while head := read_head(stream):
                 length = re.search(rb"Content-Length: (\d+)", head)
                 assert length is not None
                 body = stream.read(int(length[1]))
                 self.bodies.append(body)
                 self.script(connection, body)
+
+
+def read_head(stream: BinaryIO) -> bytes:
+    """Request line and headers; nothing where the client has gone."""
+    head = b""
+    while (line := stream.readline()) not in (b"", b"\r\n"):
+        head += line
+    return head
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from clipper_container import __version__, listening, model_pb2
 from clipper_container.container import Model
 from clipper_container.health import Health
 from clipper_container.health_pb2 import HealthCheckResponse
+from clipper_container.lane import LaneServer, lane_path
 from clipper_container.model_pb2 import DescribeRequest, Description
 from clipper_container.predictor import NotABatch, Predictor
 
@@ -46,6 +47,10 @@ class ModelServer:
         self._settings = settings
         self._predictor = Predictor(model, settings.input_type, settings.max_message_bytes)
         self._health = Health()
+        # Twice the limit, so that a batch beyond it is answered, not hung up on.
+        most = 2 * settings.max_message_bytes
+        path = lane_path(settings.listen)
+        self._lane = LaneServer(path, self._predictor.answer, settings.token, most)
         self._idle: set[asyncio.Task[Any]] = set()
         self._draining = False
         self._server = grpc.aio.server(options=_options(settings.max_message_bytes))
@@ -73,6 +78,8 @@ class ModelServer:
             port = self._server.add_insecure_port(listen)
         except RuntimeError as error:
             raise listening.ListenError(f"--listen {listen}: {error}") from error
+        if self._lane.path:
+            await self._lane.open()
         await self._server.start()
         self._health.set(HealthCheckResponse.SERVING)
         return listening.bound_address(listen, port)
@@ -85,6 +92,7 @@ class ModelServer:
         for stream in self._idle:
             stream.cancel()
         self._health.close()
+        self._lane.close()
         await self._server.stop(DRAIN_S)
 
     async def _describe(self, _request: DescribeRequest, _context: Any) -> Description:
@@ -93,6 +101,7 @@ class ModelServer:
             sdk=f"clipper-container {__version__}",
             input_type=self._settings.input_type,
             max_message_bytes=self._settings.max_message_bytes,
+            lane=self._lane.path,
         )
 
     async def _predict(self, _requests: Any, context: Any) -> None:

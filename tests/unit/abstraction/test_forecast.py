@@ -6,6 +6,9 @@ from clipper.abstraction.batching import FixedSize
 from clipper.abstraction.forecast import CERTAIN, Forecast
 from clipper.abstraction.latency import LatencyEstimate
 from clipper.abstraction.member import Member
+from clipper.abstraction.queue import BatchQueue
+from clipper.core.metrics import ModelStats
+from tests.fakes.callers import Asked
 
 BATCH_S = 0.1
 OBJECTIVE_S = 1.0
@@ -19,15 +22,22 @@ def busy(until: float, limit: int = 10) -> Member:
     return member
 
 
+def forecast_of(*members: Member, size: int = 10, is_crowded: bool = False) -> Forecast:
+    """After the first of them has taken a batch."""
+    return Forecast(members, members[0], size, is_crowded=is_crowded)
+
+
+def queue_of(*deadlines: float) -> BatchQueue:
+    queue = BatchQueue(1000, 1000, lambda: 0.0, ModelStats())
+    for deadline in deadlines:
+        queue.put(Asked(b"1", deadline).task)
+    return queue
+
+
 @pytest.fixture
 def forecast() -> Forecast:
-    forecast, member = Forecast(), busy(1.0)
-    forecast.update([member], member, 10, crowded=False)
-    return forecast
-
-
-def test_before_any_batch_everybody_has_a_chance() -> None:
-    assert Forecast().done_at(10_000, 5.0) == 5.0
+    """The replica will be free at 1.0."""
+    return forecast_of(busy(1.0))
 
 
 def test_who_comes_next_waits_for_the_batch_in_hand(forecast: Forecast) -> None:
@@ -41,8 +51,7 @@ def test_who_has_whole_batches_ahead_waits_for_them(forecast: Forecast) -> None:
 
 
 def test_replicas_share_the_work() -> None:
-    forecast, members = Forecast(), [busy(1.0), busy(2.0)]
-    forecast.update(members, members[0], 10, crowded=False)
+    forecast = forecast_of(busy(1.0), busy(2.0))
     assert forecast.done_at(20, 0.5) - forecast.done_at(0, 0.5) == pytest.approx(BATCH_S)
     assert forecast.done_at(0, 0.5) < 1.5, "the first of them will be free at 1"
 
@@ -52,17 +61,32 @@ def test_a_batch_that_is_overdue_is_not_held_against_arrivals(forecast: Forecast
 
 
 def test_in_a_crowd_an_arrivals_own_batch_is_as_large_as_the_last() -> None:
-    forecast, member = Forecast(), busy(0.0)
+    member = busy(0.0)
     for size in range(1, 100):
         member.estimate.observe(size, 0.01 * size)
-    forecast.update([member], member, 10, crowded=False)
-    alone = forecast.done_at(0, 1.0)
-    forecast.update([member], member, 10, crowded=True)
-    assert forecast.done_at(0, 1.0) - alone == pytest.approx(CERTAIN * 0.09, rel=0.05)
+    alone = forecast_of(member).done_at(0, 1.0)
+    crowded = forecast_of(member, is_crowded=True).done_at(0, 1.0)
+    assert crowded - alone == pytest.approx(CERTAIN * 0.09, rel=0.05)
 
 
 def test_no_model_is_so_slow_that_nobody_gets_to_it() -> None:
-    forecast, member = Forecast(), busy(1.0)
+    member = busy(1.0)
     member.estimate.restart(10, 3600.0)
-    forecast.update([member], member, 10, crowded=True)
-    assert forecast.done_at(0, 1.0) <= 1.0 + CERTAIN * OBJECTIVE_S
+    assert forecast_of(member, is_crowded=True).done_at(0, 1.0) <= 1.0 + CERTAIN * OBJECTIVE_S
+
+
+def test_only_who_would_be_late_for_certain_is_hopeless(forecast: Forecast) -> None:
+    done_at = forecast.done_at(0, 0.5)
+    assert forecast.is_hopeless(done_at - 0.01, queue_of(), 0.5)
+    assert not forecast.is_hopeless(done_at + 0.01, queue_of(), 0.5)
+
+
+def test_those_ahead_count_by_their_deadlines(forecast: Forecast) -> None:
+    queue = queue_of(*[3.0] * 100)
+    assert forecast.is_hopeless(3.0, queue, 0.0) is False, "a thousand milliseconds for ten batches"
+    assert forecast.is_hopeless(1.9, queue, 0.0) is False, "it would be before all of them"
+    assert forecast.is_hopeless(3.0, queue_of(*[3.0] * 300), 0.0)
+
+
+def test_whoever_will_be_dropped_is_in_nobodys_way(forecast: Forecast) -> None:
+    assert not forecast.is_hopeless(1.2, queue_of(*[1.05] * 300), 0.0)
