@@ -119,11 +119,15 @@ class Listener:
         """Those that are open."""
         return [one for one in self._state.connections if isinstance(one, Connection)]
 
+    def shut(self) -> None:
+        """Accept no connection from now on; those that are open go on."""
+        for server in self._servers:
+            server.close()
+
     def refuse(self) -> None:
         """Accept no connection from now on; those that are open are asked to end."""
         self._door.is_draining = True
-        for server in self._servers:
-            server.close()
+        self.shut()
         for connection in self.connections:
             connection.shutdown()
 

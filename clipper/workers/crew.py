@@ -25,7 +25,18 @@ from clipper.state.registry import to_records
 from clipper.workers.channel import Channel
 from clipper.workers.ledger import Ledger
 from clipper.workers.merging import Told
-from clipper.workers.messages import Adopt, Cover, Drain, Drop, Leave, Post, Tell, ToMain, Withdraw
+from clipper.workers.messages import (
+    Adopt,
+    Cover,
+    Drain,
+    Drop,
+    Leave,
+    Post,
+    Shut,
+    Tell,
+    ToMain,
+    Withdraw,
+)
 from clipper.workers.shared import Shared
 
 log = logging.getLogger(__name__)
@@ -38,6 +49,7 @@ POST_S = 15.0
 WITHDRAW_S = 10.0
 AT_ONCE_S = 2.0
 LEAVE_S = 5.0
+SHUT_S = 1.0
 DRAIN_SLACK_S = 2.0
 BLOCKS = 16
 """Of ids, the last that are remembered for each worker."""
@@ -148,8 +160,9 @@ class Crew:
 
     async def drain(self, grace_s: float) -> None:
         """Return when all have answered what they admitted."""
-        everybody = self._joined.values()
-        await self._ask(everybody, Drain(grace_s), grace_s + DRAIN_SLACK_S)
+        # First all doors, or who is asked to leave by one would knock at another that closes next.
+        await self._ask(self._joined.values(), Shut(), SHUT_S)
+        await self._ask(self._joined.values(), Drain(grace_s), grace_s + DRAIN_SLACK_S)
 
     async def close(self) -> None:
         """Everybody stores what it has learned, and goes."""

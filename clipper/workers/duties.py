@@ -18,6 +18,7 @@ from clipper.workers.messages import (
     Judge,
     Leave,
     Post,
+    Shut,
     Tell,
     ToWorker,
     Withdraw,
@@ -36,8 +37,11 @@ class Listening(Protocol):
     async def cover(self, places: Collection[int]) -> None:
         """In these places as well."""
 
+    def shut(self) -> None:
+        """Not any more; who is in may stay."""
+
     def refuse(self) -> None:
-        """Not any more."""
+        """Not any more; who is in is asked to leave."""
 
     async def drain(self) -> None:
         """Return when all are answered; cancel this to end them at once."""
@@ -71,16 +75,23 @@ class Duties:
                 await self._posts.add(message)
             case Withdraw(life, at_once):
                 await self._posts.withdraw(life, at_once=at_once)
-            case Cover(places):
-                async with self._covering:
-                    await self._listener.cover(places)
-            case Drain(grace_s):
-                await self._drain(grace_s)
+            case Cover() | Shut() | Drain():
+                await self._attend_to_the_door(message)
             case Leave():
                 await self._posts.close()
                 await self._engine.close()
                 self.has_left = True
         return None
+
+    async def _attend_to_the_door(self, message: Cover | Shut | Drain) -> None:
+        match message:
+            case Cover(places):
+                async with self._covering:
+                    await self._listener.cover(places)
+            case Shut():
+                self._listener.shut()
+            case Drain(grace_s):
+                await self._drain(grace_s)
 
     async def adopt(self, message: Adopt) -> None:
         """Serve a configuration, from the next query on."""

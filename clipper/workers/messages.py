@@ -65,6 +65,10 @@ class Cover(Message, frozen=True):
     places: list[int]
 
 
+class Shut(Message, frozen=True):
+    """Accept no connection any more; those that are open go on."""
+
+
 class Drain(Message, frozen=True):
     """Refuse what is new; answered when all that was admitted is, or the grace is over."""
 
@@ -132,7 +136,7 @@ class Judge(Message, frozen=True):
     context: str | None
 
 
-ToWorker = Adopt | Post | Withdraw | Drop | Tell | Cover | Drain | Leave | Judge
+ToWorker = Adopt | Post | Withdraw | Drop | Tell | Cover | Shut | Drain | Leave | Judge
 ToMain = Join | Serving | Reserve | Taught | Failed | Noted | Sum | Readiness | Judge
 
 

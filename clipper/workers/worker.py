@@ -22,8 +22,8 @@ from clipper.state.opening import open_store
 from clipper.workers.channel import Channel
 from clipper.workers.life import Life
 from clipper.workers.messages import Join, ToWorker, Welcome
-from clipper.workers.places import Places
 from clipper.workers.process import die_with_the_main_process, own_channel
+from clipper.workers.sockets import Places, copies
 
 ORPHANED = 1
 
@@ -48,8 +48,8 @@ async def work(number: int, sock: socket.socket) -> None:
         place: [socket.socket(fileno=descriptor) for descriptor in descriptors]
         for place, descriptors in welcome.sockets.items()
     }
-    listener = query_listener(life.backend, settings, sockets[number])
-    if not await life.run(welcome, Places(listener, sockets)):
+    listener = query_listener(life.backend, settings, copies(sockets[number]))
+    if not await life.run(welcome, Places(listener, sockets, number)):
         os._exit(ORPHANED)  # there is nobody to answer to: go at once
     await life.close()
 

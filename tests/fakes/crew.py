@@ -72,8 +72,12 @@ class FakeListener:
         """From now on."""
         self.is_serving = True
 
-    def refuse(self) -> None:
+    def shut(self) -> None:
         """Not any more."""
+        self.is_serving = False
+
+    def refuse(self) -> None:
+        """Not any more; nobody is in."""
         self.is_serving = False
 
     async def drain(self) -> None:
