@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -15,7 +16,7 @@ import httpx
 import pytest
 
 from clipper.admin.client import ClipperConnection
-from tests.fakes.clipperd import MODELS, Clipperd, clipperd, serve
+from tests.fakes.clipperd import MODELS, Clipperd, clipperd, script, serve
 from tests.fakes.load import Caller, load
 from tests.fakes.watching import is_alive, until
 from tests.fakes.workers import (
@@ -125,6 +126,29 @@ def test_an_application_of_the_same_name_begins_at_zero_everywhere(
             assert sum(daemon.outcomes("again").values()) == WORKERS
             clipper.unregister_application("again")
             assert daemon.outcomes("again") == {}
+
+
+def test_clipper_admin_sees_one_daemon(daemon: Clipperd, clipper: ClipperConnection) -> None:
+    environment = daemon.environment | {
+        "CLIPPER_URL": daemon.url,
+        "CLIPPER_QUERY_URL": daemon.query_url,
+    }
+
+    def admin(*arguments: str) -> str:
+        command = [*script("clipper-admin", "clipper.admin.cli"), *arguments]
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=True, timeout=60
+        ).stdout
+
+    admin("app", "create", "cli", "--input-type", "json", "--default-output", "0")
+    admin("model", "deploy", "cli", "1", f"{MODELS}:Troublemaker", "--input-type", "json")
+    admin("app", "link", "cli", "cli")
+    with connections(daemon, "cli", WORKERS) as callers:
+        asked = sum(caller.ask("cli", 5).kind == "model" for caller in callers)
+    assert asked == WORKERS
+    assert "5" in admin("query", "cli", "5")
+    assert "cli:1" in admin("model", "show", "cli", "1")
+    admin("doctor")
 
 
 def test_scaling_is_seen_by_every_worker(daemon: Clipperd, clipper: ClipperConnection) -> None:
