@@ -7,10 +7,10 @@ INSTALLED := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-once test check format proto bench bench-binary bench-peers clean
+.PHONY: help setup demo demo-once test check format proto bench bench-workers bench-binary bench-peers clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## make .venv with everything installed, pinned
 
@@ -49,6 +49,9 @@ proto: $(INSTALLED) ## generate code from proto/
 
 bench: $(INSTALLED) ## the hot path beside a bare FastAPI route (needs wrk)
 	$(BIN)/python benchmarks/hot_path.py $(ARGS)
+
+bench-workers: $(INSTALLED) ## two worker processes beside one (needs wrk)
+	$(BIN)/python benchmarks/workers.py $(ARGS)
 
 bench-binary: $(INSTALLED) ## inputs as JSON and as frames (needs wrk)
 	$(BIN)/python benchmarks/binary.py $(ARGS)

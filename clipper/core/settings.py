@@ -116,8 +116,8 @@ class Settings(BaseModel):
     )
     workers: Annotated[int, Field(ge=1, le=64)] = Field(
         1,
-        description="processes that answer queries, 1 to 64; they share what cache_bytes, "
-        "queue_limit, queue_bytes and journal_size allow",
+        description="processes that answer queries on the one port, 1 to 64, each on a core of its "
+        "own at best; cache_bytes, queue_limit, queue_bytes and journal_size bound them together",
     )
     docker_image_prefix: Annotated[str, Field(pattern=r"\A[a-z0-9][a-z0-9._:/-]*\z")] = Field(
         "clipper", description="how names of container images begin, in lower case"

@@ -58,6 +58,7 @@ class Life:
     async def run(self, welcome: Welcome, listener: Listening) -> bool:
         """Serve until the main process has no more use for us; False where it is just gone."""
         duties = Duties(self.engine, self._posts, listener)
+        self._posts.awaited = {post.life for post in welcome.posts}
         self._tasks.spawn("tell", supervise("tell", lambda: self._tell(duties)))
         opening = open_when_there(self._store, lambda error: None)
         opened = self._tasks.spawn("open the store", opening)
@@ -81,7 +82,8 @@ class Life:
         """Catch up with the others, and only then let queries in."""
         if welcome.adopt is not None:
             await duties.adopt(welcome.adopt)
-        await asyncio.gather(*(self._ask(post) for post in welcome.posts))
+        posts = [post for post in welcome.posts if post.life in self._posts.awaited]
+        await asyncio.gather(*map(self._ask, posts))
         await listener.start()
         quieten()
         self._tasks.spawn("keep", supervise("keep", self._keep))

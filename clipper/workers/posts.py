@@ -38,6 +38,8 @@ class Posts:
         self._connector = connector
         self._failed = failed
         self._posted: dict[int, Posted] = {}
+        self.awaited: set[int] = set()
+        """The lives that we are told of at our beginning, unless they end before we ask them."""
         self._tasks = Tasks()
 
     @property
@@ -125,6 +127,7 @@ class Posts:
 
     async def withdraw(self, life: int, *, at_once: bool) -> None:
         """Return when the replica is asked nothing any more: after the batch in hand, or now."""
+        self.awaited.discard(life)
         await asyncio.sleep(0)  # a task that is cancelled before it began would leave all behind
         posted = self._posted.get(life)
         if posted is None or posted.task is None:

@@ -46,11 +46,16 @@ def connections(daemon: Clipperd, app: str, workers: int) -> Iterator[list[Calle
         yield list(found.values())
 
 
-def kill_worker(daemon: Clipperd, number: int = 1) -> int:
-    """kill -9 a worker; returns its pid."""
-    pid = worker_pids(daemon)[number]
-    os.kill(pid, signal.SIGKILL)
-    return pid
+def kill_worker(daemon: Clipperd, number: int = 1) -> None:
+    """kill -9 a worker; returns when the daemon has noticed."""
+    before = restarts(daemon)
+    os.kill(worker_pids(daemon)[number], signal.SIGKILL)
+    until(lambda: restarts(daemon) > before, REPLACED_S, "the loss to be noticed")
+
+
+def restarts(daemon: Clipperd) -> float:
+    """How many workers were started again so far."""
+    return daemon.metrics("clipper_worker_restarts_total")[()]
 
 
 def serving(daemon: Clipperd) -> int:

@@ -7,7 +7,9 @@ import pytest
 from clipper.core.errors import DeployError, InvalidInput, UnknownQuery
 from clipper.core.tasks import Tasks
 from clipper.selection.exp3 import Exp3State
+from clipper.serving.ids import QueryIds
 from clipper.serving.replicas import BACKOFF_S, EXIT_GRACE_S
+from clipper.state.memory import MemoryStore
 from clipper.workers.crew import TELL_S
 from clipper.workers.life import IDS, STEP_S
 from tests.fakes.crew import CrewWorld
@@ -83,6 +85,23 @@ async def test_who_has_no_replicas_yet_lets_nobody_in() -> None:
     await asyncio.sleep(2)
     assert successor.listener.is_serving
     assert world.crew.serving == 2
+    await world.end()
+
+
+async def test_a_replica_that_ends_while_a_worker_catches_up_is_not_asked_by_it() -> None:
+    world = await serving()
+    await world.services.catalogue.scale(id_of("m:1"), 2)
+    await asyncio.sleep(0.1)
+    await world.workers[0].die()
+    store = MemoryStore(world.memory)
+    await store.open()
+    world.services.engine.ids = QueryIds(store.reserve)  # there are none for now
+    successor = await world.hire(1)
+    assert not successor.listener.is_serving
+    await world.services.catalogue.scale(id_of("m:1"), 1)
+    await asyncio.sleep(1)
+    assert successor.listener.is_serving
+    assert successor.life.engine.layer.models[id_of("m:1")].live == 1
     await world.end()
 
 
