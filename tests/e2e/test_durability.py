@@ -26,6 +26,11 @@ GONE_S = 10.0
 NOTICED_S = 10.0
 
 
+both_alone_and_with_workers = pytest.mark.parametrize(
+    "workers", [1, 2], ids=["alone", "two workers"]
+)
+
+
 class Backend(Protocol):
     """A store, and ways to take it away from a daemon that uses it."""
 
@@ -211,6 +216,7 @@ def test_after_kill_9_under_load_everything_is_there_and_serves_again(
         assert answer.query_id > last_id
 
 
+@both_alone_and_with_workers
 def test_a_store_that_is_down_at_the_start_is_waited_for(
     daemon: Clipperd, backend: Backend
 ) -> None:
@@ -227,11 +233,11 @@ def test_a_store_that_is_down_at_the_start_is_waited_for(
         assert daemon.call("POST", "/early/predict", content='{"input": 1}').status_code == 503
         backend.give_back(daemon)
         until(daemon.is_ready, 10, "ready")
-        assert clipper.status()["store"]["state"] == "ok"
+        until(lambda: clipper.status()["store"]["state"] == "ok", NOTICED_S, "the store in use")
         clipper.register_application("early", "json", "", PATIENT_US)
 
 
-@pytest.mark.parametrize("workers", [1, 2], ids=["alone", "two workers"])
+@both_alone_and_with_workers
 def test_a_store_that_is_lost_is_done_without_until_it_is_back(
     daemon: Clipperd, backend: Backend
 ) -> None:
