@@ -74,8 +74,6 @@ class Services:
         self.deployer = Deployer(self.catalogue, self.fleet, engine.layer)
         self._tasks = Tasks()
         self._probed = 0.0
-        self._is_adopted = False
-        """Whether those who answer queries have a configuration."""
         self._looked = asyncio.Event()
         """Set once the store was read, or could not be."""
 
@@ -133,7 +131,6 @@ class Services:
         gone = self.engine.adopt(config, self.deployer.in_progress)
         self.fleet.reconcile(config)
         await self.workforce.adopt(config, gone)
-        self._is_adopted = True
 
     async def figures(self) -> Figures:
         """All that is counted, by whichever process."""
@@ -146,7 +143,7 @@ class Services:
 
     def ready(self) -> list[str]:
         """Why queries would not be answered by models; empty when they would."""
-        if not self._is_adopted:
+        if not self.predictor.is_loaded:
             return [f"The store {self.status.store_url} is not open: {self.status.trouble}"]
         config = self.catalogue.config
         links = [(app.name, name) for app in config.applications.values() for name in app.models]

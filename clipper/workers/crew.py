@@ -83,6 +83,8 @@ class Crew:
         self.restarts = 0
         """How often a worker was started again."""
         self._adopted: Adopt | None = None
+        self._know = False
+        """Whether all have been told what to serve, or were silent."""
         self._number = 0
         self._lives = itertools.count(1)
         self._posts: dict[int, tuple[Post, Shared]] = {}
@@ -135,8 +137,10 @@ class Crew:
         return next(owners, None)
 
     def trouble(self) -> Sequence[str]:
-        """Whether there is anybody who answers queries."""
-        return () if self._serving else ("The workers are being started.",)
+        """Whether there is anybody who answers queries, and knows which."""
+        if not self._serving:
+            return ("The workers are being started.",)
+        return () if self._know else ("The workers are being told what to serve.",)
 
     # What they are told
 
@@ -152,6 +156,7 @@ class Crew:
             self._adopted, gone_applications=list(gone.applications), gone_models=list(gone.models)
         )
         await self._ask(self._joined.values(), message, TELL_S)
+        self._know = True
 
     async def drop(self, app: str, context: str, teacher: Worker) -> None:
         """Return when everybody but its teacher reads this context anew."""
