@@ -323,6 +323,20 @@ async def test_one_takes_the_connections_of_those_who_are_missing() -> None:
     await world.end()
 
 
+async def test_it_is_not_ready_before_the_workers_know_what_to_serve() -> None:
+    world = CrewWorld(1)
+    worker = await world.hire(1)
+    worker.to_worker.is_held = True
+    tasks = Tasks()
+    tasks.spawn("start", world.start())
+    await asyncio.sleep(0.5)
+    assert world.services.ready() == ["The workers are being told what to serve."]
+    worker.to_worker.release()
+    await asyncio.sleep(0.5)
+    assert world.services.ready() == []
+    await world.end()
+
+
 async def test_it_is_not_ready_without_any_worker() -> None:
     world = await serving()
     for worker in world.workers:
