@@ -7,7 +7,8 @@ INSTALLED := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-once test check format proto bench bench-workers bench-binary bench-peers clean
+.PHONY: help setup demo demo-once test check format proto bench bench-workers bench-binary bench-goodput \
+	bench-peers clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +56,9 @@ bench-workers: $(INSTALLED) ## two worker processes beside one (needs wrk)
 
 bench-binary: $(INSTALLED) ## inputs as JSON and as frames (needs wrk)
 	$(BIN)/python benchmarks/binary.py $(ARGS)
+
+bench-goodput: $(INSTALLED) ## what is answered in time under overload (needs wrk; takes half an hour)
+	$(BIN)/python benchmarks/goodput.py $(ARGS)
 
 bench-peers: $(INSTALLED) ## beside six other serving systems, which it installs (needs wrk; takes an hour or two)
 	$(BIN)/python benchmarks/side_by_side.py $(ARGS)

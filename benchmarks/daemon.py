@@ -59,11 +59,11 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def clipperd(*flags: str) -> Iterator[Daemon]:
-    """Start a daemon with files of its own, and end it."""
+def clipperd(*flags: str, program: tuple[str, ...] = ("-m", "clipper.daemon")) -> Iterator[Daemon]:
+    """Start a daemon with files of its own, and end it; the program may be one that wraps it."""
     query_port, admin_port = free_port(), free_port()
     with tempfile.TemporaryDirectory(prefix="clipper-bench-") as folder:
-        command = [sys.executable, "-m", "clipper.daemon", "--data-dir", folder]
+        command = [sys.executable, *program, "--data-dir", folder]
         command += ["--query-port", str(query_port), "--admin-port", str(admin_port)]
         process = subprocess.Popen([*command, "--log-level", "warning", *flags])
         try:

