@@ -7,8 +7,8 @@ INSTALLED := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-once test check format proto bench bench-workers bench-binary bench-goodput \
-	bench-peers clean
+.PHONY: help setup demo demo-once test check format proto clean bench bench-workers \
+	bench-binary bench-goodput bench-peers bench-profile
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ bench-binary: $(INSTALLED) ## inputs as JSON and as frames (needs wrk)
 
 bench-goodput: $(INSTALLED) ## what is answered in time under overload (needs wrk; takes half an hour)
 	$(BIN)/python benchmarks/goodput.py $(ARGS)
+
+bench-profile: $(INSTALLED) ## where the time of a query goes, and what its cost grows with (needs wrk)
+	$(BIN)/python benchmarks/query_cost.py $(ARGS)
 
 bench-peers: $(INSTALLED) ## beside six other serving systems, which it installs (needs wrk; takes an hour or two)
 	$(BIN)/python benchmarks/side_by_side.py $(ARGS)

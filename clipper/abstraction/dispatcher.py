@@ -12,6 +12,7 @@ everyone else gets an answer. When the replica breaks off, its batch goes back t
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain
 from typing import Protocol
 
@@ -159,11 +160,12 @@ class Dispatcher:
         is told comes before what we learn.
         """
         outputs = deque(zip(part, answer.outputs, strict=True))
+        told = partial(self._told, len(part), self.now())
         if len(self.scheduler.queue):
             self._learn(len(part), latency_s, answer.model_s)
-            self._loop.call_soon(in_slices, self._settle, outputs)
+            self._loop.call_soon(in_slices, self._settle, outputs, told)
         else:
-            in_slices(self._settle, outputs)
+            in_slices(self._settle, outputs, told)
             self._loop.call_soon(self._learn, len(part), latency_s, answer.model_s)
 
     def _learn(self, size: int, latency_s: float, model_s: float) -> None:
@@ -175,6 +177,10 @@ class Dispatcher:
         self.member.observe(size, latency_s)
         if self.replica.id.index in stats.limits:
             stats.limits[self.replica.id.index] = self.member.control.batch_size
+
+    def _told(self, size: int, came: float) -> None:
+        """Everybody knows what became of a part whose outputs came then."""
+        self.member.told(size, self.now() - came)
 
     def _halves(self, part: list[Task], error: ModelFailed) -> list[list[Task]]:
         """What is still to be tried of a part on which the model raised; nothing if it was one."""

@@ -5,6 +5,9 @@ import asyncio
 from clipper.abstraction.batching import BatchControl
 from clipper.abstraction.latency import LatencyEstimate
 
+FORGETTING = 0.1
+"""The weight of the newest batch in what is remembered of how long telling takes."""
+
 
 class Member:
     """One replica that takes batches.
@@ -24,6 +27,9 @@ class Member:
         """When it last took a batch."""
         self.resting: asyncio.Future[bool] | None = None
         """Set while it waits for work."""
+        self.telling_s = 0.0
+        """How long it takes, for each query of a batch, to tell who waits: nothing much, unless the
+        daemon itself has more to do than it can."""
         self.batches = self.queries = 0
         """What it answered."""
 
@@ -36,9 +42,10 @@ class Member:
         """How long a batch takes as a rule; 0 while nothing is known."""
         return min(self.estimate.mean_s(size), self.control.objective_s)
 
-    def p90_s(self, size: int) -> float:
-        """How long it takes, but for one in ten."""
-        return min(self.estimate.p90_s(size), self.control.objective_s)
+    def needed_s(self, size: int) -> float:
+        """How long it takes, but for one in ten, until the last of a batch has its answer."""
+        needed_s = self.estimate.p90_s(size) + self.telling_s * size
+        return min(needed_s, self.control.objective_s)
 
     def p99_s(self, size: int) -> float:
         """How long it takes, but for one in a hundred."""
@@ -60,3 +67,7 @@ class Member:
         self.queries += size
         self.control.observe(size, latency_s)
         self.estimate.observe(size, latency_s)
+
+    def told(self, size: int, seconds: float) -> None:
+        """The last of a batch had its answer so long after the outputs were there."""
+        self.telling_s += FORGETTING * (seconds / size - self.telling_s)

@@ -202,7 +202,7 @@ class Scheduler:
                 return Rest(until)
         if len(self.members) > 1 and self._is_slow(member, size, now):
             return self._leftovers(member, limit, now)
-        dropped = self.queue.late(limit, member.p90_s)
+        dropped = self.queue.late(limit, member.needed_s)
         if dropped:
             tasks = deque(self.queue.drop(dropped))
             # A batch is sent first: to tell so many takes its time.
@@ -230,7 +230,7 @@ class Scheduler:
         waiting = len(self.queue)
         skipping = max(
             self._sooner_elsewhere(member, min(waiting, limit), now),
-            self.queue.late(limit, member.p90_s),
+            self.queue.late(limit, member.needed_s),
         )
         if skipping >= waiting:
             return Rest(now + GLANCE * member.mean_s(1), can_be_woken=False)

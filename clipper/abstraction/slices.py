@@ -11,13 +11,16 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-SLICE = 32
+SLICE = 128
 
 
-def in_slices(call: Callable[[T], None], things: deque[T]) -> None:
+def in_slices(
+    call: Callable[[T], None], things: deque[T], then: Callable[[], None] | None = None
+) -> None:
     """Call with each thing, in order: a slice of them now, the next in the loop's next turn.
 
-    A call that fails is the loop's exception handler's to report, and no other's business.
+    A call that fails is the loop's exception handler's to report, and no other's business. `then`
+    is called after the last.
     """
     for _ in range(min(SLICE, len(things))):
         try:
@@ -26,4 +29,6 @@ def in_slices(call: Callable[[T], None], things: deque[T]) -> None:
             context = {"message": f"{call} failed", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
     if things:
-        asyncio.get_running_loop().call_soon(in_slices, call, things)
+        asyncio.get_running_loop().call_soon(in_slices, call, things, then)
+    elif then is not None:
+        then()

@@ -88,3 +88,24 @@ def test_clipper_is_measured_side_by_side_with_whoever_is_asked_for() -> None:
     assert rows["clipper"]["defaults"] == rows["clipper"]["errors"] == 0
     assert report["goodput"][0]["rate"] > 0
     assert (results / "side_by_side.png").exists()
+
+
+def test_the_cost_of_a_query_is_told_by_stage_by_size_and_by_process() -> None:
+    needs_wrk()
+    command = [sys.executable, str(ROOT / "benchmarks" / "query_cost.py"), "--quick"]
+    done = subprocess.run(command, check=False, timeout=170, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr  # 1: something grows, on a busy machine maybe
+    report = json.loads((ROOT / "benchmarks" / "results" / "profile.json").read_text())
+    for row in report["stages"]:
+        assert {"read", "parse", "decode", "RPC", "write"} <= row["stages_us"].keys()
+        assert row["whole_us"] > 0
+        assert row["unexplained"] < 1
+        assert (row["batch"] == 0) is row["is_cached"]
+    whole = [row for row in report["growth"] if row["cost_of"] == "query"]
+    assert len({row["size_of"] for row in whole}) == len(whole) > 9
+    refused = [row for row in report["growth"] if not row["is_allowed"]]
+    assert done.returncode == bool(refused)
+    for row in report["processes"]:
+        assert row["cpu_us"]["daemon"] > 0
+        assert row["defaults"] == 0
+    assert "| whole |" in done.stdout

@@ -15,12 +15,12 @@ def member() -> Member:
 
 def test_it_is_expected_to_take_as_long_as_it_did(member: Member) -> None:
     assert member.mean_s(8) == pytest.approx(0.018)
-    assert member.p90_s(8) == pytest.approx(0.018 * 1.2)
+    assert member.needed_s(8) == pytest.approx(0.018 * 1.2)
     assert member.p99_s(8) == pytest.approx(0.018 * 2)
 
 
 def test_nothing_is_expected_to_take_longer_than_the_objective(member: Member) -> None:
-    assert member.mean_s(1000) == member.p90_s(1000) == member.p99_s(1000) == 0.05
+    assert member.mean_s(1000) == member.needed_s(1000) == member.p99_s(1000) == 0.05
 
 
 def test_it_is_free_when_its_batch_should_be_back(member: Member) -> None:

@@ -200,14 +200,20 @@ def test_only_arrays_have_several_dimensions(input_type: str) -> None:
 
 @pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
 @pytest.mark.parametrize(("input_type", "code"), [("floats", "f"), ("doubles", "d")])
+@pytest.mark.parametrize("others", [5, 500])
 def test_what_is_no_number_is_refused_and_its_place_named(
-    input_type: str, code: str, number: str
+    input_type: str, code: str, number: str, others: int
 ) -> None:
-    good, bad = ([1.0] * 5, [1.0, 2.0, float(number)])
+    good, bad = ([1.0] * others, [1.0, 2.0, float(number)])
     body = [frame(input_type, struct.pack(f"<{len(one)}{code}", *one)) for one in (good, bad)]
     said = cause(input_type, *body)
     assert f"Frame 1 has {number} at place 2" in said
     assert "finite" in said
+
+
+def test_finite_numbers_whose_sum_is_not_are_taken() -> None:
+    data = struct.pack("<4d", *[1.7e308] * 4)
+    assert read("doubles", frame("doubles", data)) == [Input(data)]
 
 
 @pytest.mark.parametrize(
