@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-once test check format proto clean bench \
+.PHONY: help setup demo demo-once test check format proto clean bench bench-workers \
 	bench-binary bench-goodput bench-peers bench-profile
 
 help: ## list the commands
@@ -50,6 +50,9 @@ proto: $(INSTALLED) ## generate code from proto/
 
 bench: $(INSTALLED) ## the hot path beside a bare FastAPI route (needs wrk)
 	$(BIN)/python benchmarks/hot_path.py $(ARGS)
+
+bench-workers: $(INSTALLED) ## two worker processes beside one (needs wrk)
+	$(BIN)/python benchmarks/workers.py $(ARGS)
 
 bench-binary: $(INSTALLED) ## inputs as JSON and as frames (needs wrk)
 	$(BIN)/python benchmarks/binary.py $(ARGS)

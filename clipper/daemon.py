@@ -1,11 +1,11 @@
 """`clipperd`: from settings to adapters to layers to listeners, and back again at the end.
 
-The only file that names the adapters: which store, which container managers, which RPC.
+With more than one worker, this is the main process: it administers, and its workers answer. Only
+this file and the workers' own name the adapters: which store, which container managers, which RPC.
 """
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -17,24 +17,30 @@ from typing import IO
 import uvloop
 
 from clipper import __version__
-from clipper.abstraction.layer import Limits
 from clipper.core.errors import DeployError, SettingsError
 from clipper.core.flags import parse_flags
+from clipper.core.garbage import quieten
 from clipper.core.logs import configure
 from clipper.core.settings import Settings, load_settings
 from clipper.deploy.docker import DockerManager
 from clipper.deploy.instance import Taken, claim
 from clipper.deploy.manager import ContainerManager
 from clipper.deploy.process import ProcessManager
-from clipper.frontend.admin_app import build_admin_app
-from clipper.frontend.door import Door
 from clipper.frontend.listener import Listener
-from clipper.frontend.query_app import build_query_app
+from clipper.frontend.listeners import admin_listener, query_listener
 from clipper.rpc.replica import GrpcReplica
-from clipper.serving.services import Bounds, Services
+from clipper.serving.engine import Bounds
+from clipper.serving.services import Services
 from clipper.state.opening import open_store
+from clipper.workers.crew import Crew
+from clipper.workers.desk import Desk
+from clipper.workers.process import WorkerProcess
+from clipper.workers.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
+
+Listeners = dict[str, Listener | Supervisor]
+"""By name; the workers' supervisor stands for a query listener."""
 
 BAD_SETTINGS = 2
 
@@ -60,10 +66,10 @@ async def serve(settings: Settings) -> None:
     """
     place = _claim(Path(settings.data_dir))
     stop = _stop_on_signals()
-    services = Services(
-        open_store(settings.store), _managers(settings), GrpcReplica, _bounds(settings)
-    )
-    listeners = _listeners(settings, services)
+    crew = Crew(settings.workers) if settings.workers > 1 else None
+    store, managers, bounds = open_store(settings.store), _managers(settings), Bounds.of(settings)
+    services = Services(store, managers, GrpcReplica, bounds, crew)
+    listeners = _listeners(settings, services, crew)
     try:
         for name, listener in listeners.items():
             await _take(name, listener, listener.bind())
@@ -72,12 +78,14 @@ async def serve(settings: Settings) -> None:
         for name, listener in listeners.items():
             await _take(name, listener, listener.start())
             _announce(name, listener)
-        _quieten_gc()
+        quieten()
         await stop.wait()
         log.info("Draining, for at most %g s", settings.drain_s, extra={"action": "drain"})
         await _drain(settings, services, listeners)
     finally:
         await services.close()
+        for listener in listeners.values():
+            await listener.close()
         if place is not None:
             place.close()
     log.info("Stopped", extra={"action": "stopped"})
@@ -120,28 +128,19 @@ def _managers(settings: Settings) -> Mapping[str, ContainerManager]:
     return {manager.name: manager for manager in managers}
 
 
-def _bounds(settings: Settings) -> Bounds:
-    limits = Limits(settings.queue_limit, settings.queue_bytes, settings.batch_timeout_s)
-    return Bounds(limits, settings.cache_bytes, settings.journal_size)
-
-
-def _listeners(settings: Settings, services: Services) -> dict[str, Listener]:
-    query_door = Door(
-        settings.max_body_bytes,
-        settings.read_timeout_s,
-        services.predictor,
-        settings.query_token.encode(),
-    )
-    admin_door = Door(settings.max_body_bytes, settings.read_timeout_s)
-    query_app = build_query_app(services, settings.query_token)
-    admin_app = build_admin_app(services, settings)
+def _listeners(settings: Settings, services: Services, crew: Crew | None) -> Listeners:
+    admin = admin_listener(services, settings)
+    if crew is None:
+        return {"query": query_listener(services, settings), "admin": admin}
+    answer = Desk(crew, services, settings).answer
+    address = (settings.host, settings.query_port)
     return {
-        "query": Listener(query_app, settings.host, settings.query_port, query_door),
-        "admin": Listener(admin_app, settings.host, settings.admin_port, admin_door),
+        "query": Supervisor(address, settings.drain_s, crew, WorkerProcess, answer),
+        "admin": admin,
     }
 
 
-async def _take(name: str, listener: Listener, step: Awaitable[None]) -> None:
+async def _take(name: str, listener: Listener | Supervisor, step: Awaitable[None]) -> None:
     """A step on the way to listening at an address, which somebody else may have."""
     try:
         await step
@@ -152,7 +151,7 @@ async def _take(name: str, listener: Listener, step: Awaitable[None]) -> None:
         ) from error
 
 
-def _announce(name: str, listener: Listener) -> None:
+def _announce(name: str, listener: Listener | Supervisor) -> None:
     log.info(
         "clipperd %s: %s listener on http://%s:%d",
         __version__,
@@ -163,7 +162,7 @@ def _announce(name: str, listener: Listener) -> None:
     )
 
 
-async def _drain(settings: Settings, services: Services, listeners: dict[str, Listener]) -> None:
+async def _drain(settings: Settings, services: Services, listeners: Listeners) -> None:
     """Refuse new connections, answer what was admitted, let go of the rest at the grace's end."""
     for listener in listeners.values():
         listener.refuse()
@@ -171,13 +170,6 @@ async def _drain(settings: Settings, services: Services, listeners: dict[str, Li
         async with asyncio.timeout(settings.drain_s):
             await services.drain()
             await asyncio.gather(*(listener.drain() for listener in listeners.values()))
-
-
-def _quieten_gc() -> None:
-    """What is loaded now stays: leave it out of collections, and collect less often."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
 
 
 if __name__ == "__main__":

@@ -69,10 +69,15 @@ class Audit:
         return not self.reason
 
     @property
+    def recent(self) -> tuple[int, int]:
+        """Disagreements and audits in this block and the one before."""
+        (disagreed, audited), (before, audited_before) = self._block, self._last_block
+        return disagreed + before, audited + audited_before
+
+    @property
     def upper_bound(self) -> float:
         """At most this share of the hits is wrong, at 95 %, by this block and the one before."""
-        disagreed, audited = map(sum, zip(self._block, self._last_block, strict=True))
-        return upper_bound(disagreed, audited)
+        return upper_bound(*self.recent)
 
     def wants(self) -> bool:
         """Whether this hit is one to check."""

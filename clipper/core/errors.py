@@ -135,7 +135,23 @@ class DeployError(ClipperError):
     code = "deploy_failed"
 
 
+class Unanswered(ClipperError):
+    """Another process of the daemon is gone, or does not answer."""
+
+    code = "unanswered"
+
+
 class SettingsError(ClipperError):
     """The settings cannot be used."""
 
     code = "invalid_settings"
+
+
+def error_of(code: str, message: str, hint: str) -> ClipperError:
+    """The error that has this code, again; of several that share one, the most general."""
+    rest: list[type[ClipperError]] = [ClipperError]
+    for cls in rest:
+        if cls.code == code:
+            return cls(message, hint=hint)
+        rest += cls.__subclasses__()
+    return ClipperError(message, hint=hint)

@@ -21,17 +21,23 @@ _SERVER_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 
 
 def configure(
-    log_format: Literal["text", "json"], level: str, stream: TextIO | None = None
+    log_format: Literal["text", "json"],
+    level: str,
+    stream: TextIO | None = None,
+    *,
+    speaker: str = "",
 ) -> None:
     """Send every logger's records to the stream (stderr), replacing what was configured before.
 
     Records of other libraries below INFO, and the HTTP server's line per request, are left out.
+    `speaker` says which process speaks, where several write to one stream.
     """
     stream = stream or sys.stderr
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    make = JsonFormatter if log_format == "json" else TextFormatter
+    handler.setFormatter(make(speaker))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     number = logging.getLevelNamesMapping()[level.upper()]
@@ -50,16 +56,30 @@ def _route_server_loggers(level: int) -> None:
 
 
 class TextFormatter(logging.Formatter):
-    """`2026-11-22T06:16:21.123Z INFO clipper.daemon: message`, then any traceback."""
+    """`2026-11-22T06:16:21.123Z INFO clipper.daemon: message`, then any traceback.
+
+    A speaker stands before the logger: `... INFO worker 1 clipper.daemon: message`.
+    """
+
+    def __init__(self, speaker: str = "") -> None:
+        super().__init__()
+        self._speaker = f"{speaker} " if speaker else ""
 
     def format(self, record: logging.LogRecord) -> str:
         message = record.getMessage().translate(_CONTROL)
-        line = f"{_instant(record)} {record.levelname} {record.name}: {message}"
+        line = f"{_instant(record)} {record.levelname} {self._speaker}{record.name}: {message}"
         return "\n".join([line, *_details(self, record)])
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object in ASCII: time, level, logger, message, the extra fields, any traceback."""
+    """One JSON object in ASCII: time, level, logger, message, the extra fields, any traceback.
+
+    A speaker is its `process`.
+    """
+
+    def __init__(self, speaker: str = "") -> None:
+        super().__init__()
+        self._speaker = speaker
 
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, Any] = {
@@ -68,6 +88,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if self._speaker:
+            fields["process"] = self._speaker
         own = _OWN_ATTRIBUTES | fields.keys()
         fields |= {key: value for key, value in vars(record).items() if key not in own}
         if details := _details(self, record):

@@ -225,6 +225,8 @@ class Metrics:
         self.cache = CacheStats()
         self.degraded = False
         """Whether the store cannot be reached."""
+        self.worker_restarts = 0
+        """Worker processes started again after they had ended."""
         self.registry.register(self)
 
     def application(self, name: str) -> ApplicationStats:
@@ -260,9 +262,15 @@ class Metrics:
             ("clipper_store_degraded", "1 while the store cannot be reached", int(self.degraded)),
         ):
             yield GaugeMetricFamily(name, help_text, value=value)
-        yield CounterMetricFamily(
-            "clipper_cache_evictions", "Outputs evicted for space", value=self.cache.evictions
-        )
+        for name, help_text, value in (
+            ("clipper_cache_evictions", "Outputs evicted for space", self.cache.evictions),
+            (
+                "clipper_worker_restarts",
+                "Worker processes started again after they had ended",
+                self.worker_restarts,
+            ),
+        ):
+            yield CounterMetricFamily(name, help_text, value=value)
 
 
 def _application_families(applications: dict[str, ApplicationStats]) -> Iterable[Metric]:

@@ -114,6 +114,11 @@ class Settings(BaseModel):
     batch_timeout_s: Duration = Field(
         30.0, description="seconds, above 0 to 3600, after which a silent replica is given up"
     )
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(
+        1,
+        description="processes that answer queries on the one port, 1 to 64, each on a core of its "
+        "own at best; cache_bytes, queue_limit, queue_bytes and journal_size bound them together",
+    )
     docker_image_prefix: Annotated[str, Field(pattern=r"\A[a-z0-9][a-z0-9._:/-]*\z")] = Field(
         "clipper", description="how names of container images begin, in lower case"
     )
@@ -144,6 +149,7 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str] | None = 
     settings = _validate(values, given)
     _check_ports(settings)
     _check_exposure(settings)
+    _check_sharing(settings)
     return _with_places(settings, variables)
 
 
@@ -198,6 +204,14 @@ def _check_exposure(settings: Settings) -> None:
         hint="Set --admin-token-file FILE (or CLIPPER_ADMIN_TOKEN), or keep --host 127.0.0.1; "
         "--insecure lets anybody who reaches the port administer this daemon.",
     )
+
+
+def _check_sharing(settings: Settings) -> None:
+    if settings.workers > 1 and settings.store.startswith("memory:"):
+        raise SettingsError(
+            f"workers is {settings.workers}, and the store memory:// cannot be shared by processes",
+            hint="Set --store sqlite:///FILE or redis://HOST, or --workers 1.",
+        )
 
 
 def _with_places(settings: Settings, environ: Mapping[str, str]) -> Settings:

@@ -1,7 +1,6 @@
 """The admin listener: the old routes, `/api/v1`, health, metrics and documentation, guarded."""
 
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -27,8 +26,8 @@ def build_admin_app(services: Services, settings: Settings) -> FastAPI:
     )
     app.include_router(build_api(services))
     app.include_router(build_legacy(services))
-    app.include_router(build_health(services.ready))
-    _add_metrics(app, services.metrics.registry)
+    app.include_router(build_health(services.readiness))
+    _add_metrics(app, services)
     add_failures(app)
     # The last one added is the first that a request meets.
     if settings.admin_token:
@@ -40,8 +39,9 @@ def build_admin_app(services: Services, settings: Settings) -> FastAPI:
     return app
 
 
-def _add_metrics(app: FastAPI, registry: CollectorRegistry) -> None:
+def _add_metrics(app: FastAPI, services: Services) -> None:
     @app.get("/metrics", tags=["status"], response_class=PlainTextResponse)
     async def metrics(request: Request) -> Response:
         """All metrics, as Prometheus reads them; as OpenMetrics where `Accept` names it."""
-        return scrape(registry, request)
+        figures = await services.figures()
+        return scrape(figures.metrics.registry, request)

@@ -4,10 +4,10 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from clipper.abstraction.approximation import Approximation
-from clipper.abstraction.latency import LatencyEstimate
+from clipper.abstraction.latency import Profile
 from clipper.core.types import DEFAULT_BATCH_SIZE, Application, Model, ModelId
 from clipper.serving.deployment import Progress
+from clipper.serving.figures import ApproximationFigures
 from clipper.serving.replicas import ReplicaStatus
 
 
@@ -103,17 +103,16 @@ class ApproximateCacheState(BaseModel):
     upper_bound: float = Field(description="at most this share is wrong, at 95 % confidence")
 
     @classmethod
-    def of(cls, approximation: Approximation, hits: int) -> Self:
+    def of(cls, figures: ApproximationFigures, hits: int) -> Self:
         """The state as clients see it."""
-        audit = approximation.audit
         return cls(
-            is_on=audit.is_on,
-            reason=audit.reason,
-            entries=len(approximation.index),
+            is_on=figures.is_on,
+            reason=figures.reason,
+            entries=figures.entries,
             hits=hits,
-            audited=audit.audited,
-            disagreed=audit.disagreed,
-            upper_bound=round(audit.upper_bound, 6),
+            audited=figures.audited,
+            disagreed=figures.disagreed,
+            upper_bound=round(figures.upper_bound, 6),
         )
 
 
@@ -168,12 +167,12 @@ class Latency(BaseModel):
     p99_factor: float = Field(description="one batch in a hundred takes more than so many times it")
 
     @classmethod
-    def of(cls, estimate: LatencyEstimate) -> Self:
-        """The estimate as clients see it."""
+    def of(cls, profile: Profile) -> Self:
+        """The profile as clients see it."""
         return cls(
-            fixed_ms=round(estimate.fixed_s * 1e3, 4),
-            per_query_ms=round(estimate.per_item_s * 1e3, 5),
-            p99_factor=round(estimate.p99, 2),
+            fixed_ms=round(profile.fixed_s * 1e3, 4),
+            per_query_ms=round(profile.per_item_s * 1e3, 5),
+            p99_factor=round(profile.p99, 2),
         )
 
 
@@ -194,19 +193,19 @@ class ReplicaState(BaseModel):
     @classmethod
     def of(cls, status: ReplicaStatus) -> Self:
         """The replica as clients see it."""
-        member = status.member
-        known = member is not None and member.estimate.samples > 0
+        figures = status.figures
+        latency = figures.latency if figures else None
         return cls(
             index=status.replica.index,
             state=status.state,
             identity=status.identity,
             restarts=status.restarts,
             last_exit=status.last_exit,
-            batch_size_limit=member.limit if member else 0,
-            limit_reason=member.control.explain() if member else "",
-            latency=Latency.of(member.estimate) if member and known else None,
-            batches=member.batches if member else 0,
-            queries=member.queries if member else 0,
+            batch_size_limit=figures.limit if figures else 0,
+            limit_reason=figures.limit_reason if figures else "",
+            latency=Latency.of(latency) if latency else None,
+            batches=figures.batches if figures else 0,
+            queries=figures.queries if figures else 0,
         )
 
 
@@ -265,6 +264,13 @@ class ReplicaTotals(BaseModel):
     backing_off: int
 
 
+class WorkerTotals(BaseModel):
+    """The processes that answer queries."""
+
+    wanted: int
+    serving: int
+
+
 class StatusAnswer(BaseModel):
     """How the daemon is."""
 
@@ -276,6 +282,7 @@ class StatusAnswer(BaseModel):
     applications: int
     models: int
     replicas: ReplicaTotals
+    workers: WorkerTotals
 
 
 class Error(BaseModel):

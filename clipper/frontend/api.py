@@ -22,6 +22,7 @@ from clipper.frontend.answers import (
     SelectionAnswer,
     StatusAnswer,
     StoreStatus,
+    WorkerTotals,
 )
 from clipper.frontend.json_route import JsonRoute
 from clipper.frontend.schemas import (
@@ -74,6 +75,9 @@ def _add_status(router: APIRouter, services: Services) -> None:
             applications=len(config.applications),
             models=len(config.models),
             replicas=ReplicaTotals(**services.fleet.counts()),
+            workers=WorkerTotals(
+                wanted=services.workforce.size, serving=services.workforce.serving
+            ),
         )
 
     @router.get("/deployments", tags=["models"])
@@ -160,7 +164,7 @@ def _add_models(router: APIRouter, services: Services) -> None:
     @router.get("/models/{name}/versions/{version}", tags=["models"])
     async def show_model(name: str, version: str) -> ModelDetails:
         """One version of a model, with its replicas."""
-        return _details(services, ModelId(name, version))
+        return await _details(services, ModelId(name, version))
 
     @router.delete("/models/{name}/versions/{version}", tags=["models"], status_code=204)
     async def delete_model(name: str, version: str) -> None:
@@ -183,7 +187,7 @@ def _add_replicas(router: APIRouter, services: Services) -> None:
         """Set how many replicas there shall be; they start and stop in the background."""
         model = ModelId(name, version)
         await services.catalogue.scale(model, asked.replicas)
-        return _details(services, model)
+        return await _details(services, model)
 
     @router.get(f"{path}/logs", tags=["models"])
     async def logs(
@@ -217,10 +221,11 @@ def _summary(services: Services, model: Model) -> ModelAnswer:
     return ModelAnswer.of(model, is_current=is_current, ready=ready)
 
 
-def _details(services: Services, model: ModelId) -> ModelDetails:
+async def _details(services: Services, model: ModelId) -> ModelDetails:
+    figures = await services.figures()
     summary = _summary(services, services.catalogue.model(model))
     states = [ReplicaState.of(status) for status in services.fleet.status(model)]
-    stats, approximation = services.metrics.model(model), services.approximation(model)
+    stats, approximation = figures.metrics.model(model), figures.approximations.get(model)
     near = approximation and ApproximateCacheState.of(approximation, stats.approximate_hits)
     return ModelDetails(
         **dict(summary),

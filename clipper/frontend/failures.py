@@ -24,6 +24,7 @@ from clipper.core.errors import (
     ReplicaError,
     RequestError,
     StateError,
+    Unanswered,
     UnknownApplication,
     UnknownModel,
     UnknownQuery,
@@ -44,6 +45,7 @@ STATUS: Mapping[type[ClipperError], int] = {
     ReplicaError: 502,
     DeployError: 502,
     StateError: 503,
+    Unanswered: 503,
     ClipperError: 500,
 }
 

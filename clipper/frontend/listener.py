@@ -5,7 +5,11 @@ neither, so only uvicorn's protocol and configuration are used.
 """
 
 import asyncio
+import socket
+from collections.abc import Sequence
 from email.utils import formatdate
+from functools import partial
+from typing import Any
 
 from starlette.types import ASGIApp
 from uvicorn.config import Config
@@ -22,10 +26,19 @@ BACKLOG = 2048
 class Listener:
     """Serves an ASGI application, and the door's fast path, on one address."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int, door: Door) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        door: Door,
+        sockets: Sequence[socket.socket] = (),
+    ) -> None:
+        """`sockets` are bound to the address already; without them it is bound here."""
         self.host = host
         self.port = port
         self._door = door
+        self._sockets = sockets
         self._config = Config(
             app,
             http=Connection,
@@ -39,7 +52,7 @@ class Listener:
         )
         self._config.load()
         self._state = ServerState()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._closed = asyncio.Event()
 
     async def bind(self) -> None:
@@ -48,15 +61,21 @@ class Listener:
         Raises:
             OSError: the address is taken, or not ours.
         """
+        if self._sockets:
+            await self._on(self._sockets)
+        else:
+            self._servers = [await self._serve(host=self.host, port=self.port)]
+        self.port = self._servers[0].sockets[0].getsockname()[1]
+
+    async def _on(self, sockets: Sequence[socket.socket]) -> list[asyncio.Server]:
+        servers = [await self._serve(sock=one) for one in sockets]
+        self._servers += servers
+        return servers
+
+    async def _serve(self, **where: Any) -> asyncio.Server:
         loop = asyncio.get_running_loop()
-
-        def connect() -> Connection:
-            return Connection(self._config, self._state, loop, self._door)
-
-        self._server = await loop.create_server(
-            connect, self.host, self.port, backlog=BACKLOG, start_serving=False
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
+        connect = partial(Connection, self._config, self._state, loop, self._door)
+        return await loop.create_server(connect, backlog=BACKLOG, start_serving=False, **where)
 
     async def start(self) -> None:
         """Listen, at an address that is bound first if it is not.
@@ -64,11 +83,24 @@ class Listener:
         Raises:
             OSError: the address is taken, or not ours.
         """
-        if self._server is None:
+        if not self._servers:
             await self.bind()
-        assert self._server is not None
         self._tick()
-        await self._server.start_serving()
+        for server in self._servers:
+            await server.start_serving()
+
+    async def also(self, sockets: Sequence[socket.socket]) -> list[asyncio.Server]:
+        """Listen on other sockets, too, until the result is parted with."""
+        servers = await self._on(sockets)
+        for server in servers:
+            await server.start_serving()
+        return servers
+
+    def part_with(self, servers: Sequence[asyncio.Server]) -> None:
+        """Accept no more connections there; those that are open go on."""
+        for server in servers:
+            server.close()
+            self._servers.remove(server)
 
     def _tick(self) -> None:
         """Once a second: the date for answers, and connections that keep us waiting."""
@@ -87,11 +119,15 @@ class Listener:
         """Those that are open."""
         return [one for one in self._state.connections if isinstance(one, Connection)]
 
+    def shut(self) -> None:
+        """Accept no connection from now on; those that are open go on."""
+        for server in self._servers:
+            server.close()
+
     def refuse(self) -> None:
         """Accept no connection from now on; those that are open are asked to end."""
         self._door.is_draining = True
-        if self._server is not None:
-            self._server.close()
+        self.shut()
         for connection in self.connections:
             connection.shutdown()
 
@@ -102,6 +138,12 @@ class Listener:
                 self._door.emptied.clear()
                 await self._door.emptied.wait()
         finally:
-            self._closed.set()
-            for connection in self.connections:
-                connection.transport.abort()
+            await self.close()
+
+    async def close(self) -> None:
+        """End every connection that is left."""
+        self._closed.set()
+        for server in self._servers:
+            server.close()
+        for connection in self.connections:
+            connection.transport.abort()

@@ -5,7 +5,8 @@ behind both is `Exchange`.
 """
 
 import asyncio
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -13,6 +14,7 @@ from starlette.responses import Response
 
 from clipper import __version__
 from clipper.core.errors import InvalidInput, StateError, UnknownApplication
+from clipper.core.types import Input
 from clipper.frontend.body import parse_json, shown
 from clipper.frontend.decode import CODECS, MalformedQuery
 from clipper.frontend.exchange import Exchange
@@ -23,11 +25,40 @@ from clipper.frontend.old_metrics import old_metrics
 from clipper.frontend.options import check_context, read_options
 from clipper.frontend.query_schemas import FEEDBACK, PREDICT
 from clipper.frontend.scrape import scrape, wants_prometheus
-from clipper.serving.services import Services
+from clipper.serving.figures import Figures
+from clipper.serving.predictor import Predictor
 from clipper.serving.snapshot import Route
 
 
-def build_query_app(services: Services, query_token: str) -> FastAPI:
+class Teacher(Protocol):
+    """Learns from labels; both methods say whether something was learned."""
+
+    async def by_query(self, app: str, query_id: int, label: Any, context: str | None) -> bool:
+        """The truth about a query that was answered."""
+
+    async def by_input(self, app: str, input: Input, label: Any, context: str | None) -> bool:
+        """The truth about an input."""
+
+
+class Answering(Protocol):
+    """What answers the queries: the daemon, or one of its workers."""
+
+    @property
+    def predictor(self) -> Predictor:
+        """Answers in this process."""
+
+    @property
+    def feedback(self) -> Teacher:
+        """Learns, wherever the query was answered."""
+
+    async def readiness(self) -> Sequence[str]:
+        """Why queries would not be answered by models; empty when they would."""
+
+    async def figures(self) -> Figures:
+        """All that is counted, by whichever process."""
+
+
+def build_query_app(services: Answering, query_token: str) -> FastAPI:
     """Everything that the query listener serves, the fast path aside."""
     app = FastAPI(
         title="Clipper",
@@ -36,7 +67,7 @@ def build_query_app(services: Services, query_token: str) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.include_router(build_health(services.ready))
+    app.include_router(build_health(services.readiness))
     _add_predict(app, services)
     _add_feedback(app, services)
     _add_metrics(app, services)
@@ -47,7 +78,7 @@ def build_query_app(services: Services, query_token: str) -> FastAPI:
     return app
 
 
-def _route(services: Services, app: str) -> Route:
+def _route(services: Answering, app: str) -> Route:
     if not services.predictor.is_loaded:
         raise StateError("The store cannot be reached yet.", hint="Try again shortly.")
     route = services.predictor.snapshot.get(app)
@@ -56,7 +87,7 @@ def _route(services: Services, app: str) -> Route:
     return route
 
 
-def _add_predict(app: FastAPI, services: Services) -> None:
+def _add_predict(app: FastAPI, services: Answering) -> None:
     @app.post("/{name}/predict/", include_in_schema=False)
     @app.post("/{name}/predict", tags=["queries"], openapi_extra=PREDICT)
     async def predict(name: str, request: Request) -> Response:
@@ -80,7 +111,7 @@ def _add_predict(app: FastAPI, services: Services) -> None:
             exchange.cancel()
 
 
-def _add_feedback(app: FastAPI, services: Services) -> None:
+def _add_feedback(app: FastAPI, services: Answering) -> None:
     @app.post("/{name}/update", tags=["queries"], openapi_extra=FEEDBACK)
     async def update(name: str, request: Request) -> Response:
         """Feedback as the old release took it: uid, input and a number as label."""
@@ -122,7 +153,7 @@ def _object(raw: bytes) -> dict[str, Any]:
     return body
 
 
-async def _by_query(services: Services, route: Route, body: dict[str, Any]) -> bool:
+async def _by_query(services: Answering, route: Route, body: dict[str, Any]) -> bool:
     query_id = body["query_id"]
     if isinstance(query_id, bool) or not isinstance(query_id, int):
         raise MalformedQuery(f"query_id is {shown(query_id)}; it must be an integer.")
@@ -130,7 +161,7 @@ async def _by_query(services: Services, route: Route, body: dict[str, Any]) -> b
     return await services.feedback.by_query(name, query_id, body["label"], _context(body))
 
 
-async def _by_input(services: Services, route: Route, body: dict[str, Any]) -> bool:
+async def _by_input(services: Answering, route: Route, body: dict[str, Any]) -> bool:
     input = CODECS[route.input_type].pack_any(body["input"])
     return await services.feedback.by_input(route.app.name, input, body["label"], _context(body))
 
@@ -145,10 +176,11 @@ def _context(body: dict[str, Any]) -> str | None:
     return check_context(context if uid is None or context is not None else str(uid))
 
 
-def _add_metrics(app: FastAPI, services: Services) -> None:
+def _add_metrics(app: FastAPI, services: Answering) -> None:
     @app.get("/metrics", tags=["status"])
     async def metrics(request: Request) -> Response:
         """Metrics: as the old release's JSON, or as Prometheus reads them where it asks."""
+        figures = await services.figures()
         if wants_prometheus(request):
-            return scrape(services.metrics.registry, request)
-        return json_response(old_metrics(services.metrics, services.status.uptime_s))
+            return scrape(figures.metrics.registry, request)
+        return json_response(old_metrics(figures.metrics, figures.uptime_s))

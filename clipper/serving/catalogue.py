@@ -39,7 +39,10 @@ class Catalogue:
     """What is registered; `config` is replaced, never changed in place."""
 
     def __init__(
-        self, registry: Registry, states: SelectionStates, on_change: Callable[[Config], None]
+        self,
+        registry: Registry,
+        states: SelectionStates,
+        on_change: Callable[[Config], Awaitable[None]],
     ) -> None:
         self.config = Config()
         self.is_loaded = False
@@ -62,7 +65,7 @@ class Catalogue:
         if self.is_loaded and revision < self.config.revision:
             await self._restore()
         elif not self.is_loaded or revision > self.config.revision:
-            self._adopt(await self._registry.load())
+            await self._adopt(await self._registry.load())
 
     async def _restore(self) -> None:
         """A store without persistence came back empty: what was acknowledged is written again."""
@@ -70,12 +73,12 @@ class Catalogue:
         stored = await self._registry.load()
         # A conflict means that another daemon restores it; the next look tells.
         with contextlib.suppress(Conflict):
-            self._adopt(await self._registry.save(stored, self.config))
+            await self._adopt(await self._registry.save(stored, self.config))
 
-    def _adopt(self, config: Config) -> None:
+    async def _adopt(self, config: Config) -> None:
         self.config = config
         self.is_loaded = True
-        self._on_change(config)
+        await self._on_change(config)
 
     def _check_loaded(self) -> None:
         if not self.is_loaded:
@@ -104,7 +107,7 @@ class Catalogue:
                     saved = await self._registry.save(self.config, after)
                 except Conflict:
                     continue
-                self._adopt(saved)
+                await self._adopt(saved)
                 log.info("%s", done, extra={"action": "configured"})
                 return
 

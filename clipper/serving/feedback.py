@@ -5,7 +5,7 @@ the cache (or, on a miss, the model) gives the prediction, and that is judged.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,14 +20,28 @@ from clipper.serving.query import Query
 from clipper.serving.snapshot import Route
 from clipper.serving.states import SelectionStates
 
+Taught = Callable[[str, str], Awaitable[None]]
+"""Told of an application's context that has learned something."""
+
+
+async def nobody_else(app: str, context: str) -> None:
+    """No other process has to know."""
+
 
 class Feedback:
     """Learns from labels; every method says whether something was learned."""
 
-    def __init__(self, predictor: Predictor, states: SelectionStates, journal: Journal) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        states: SelectionStates,
+        journal: Journal,
+        taught: Taught = nobody_else,
+    ) -> None:
         self._predictor = predictor
         self._states = states
         self._journal = journal
+        self._taught = taught
 
     async def by_query(self, app: str, query_id: int, label: Any, context: str | None) -> bool:
         """The truth about a query that was answered; told twice, it counts once.
@@ -41,10 +55,7 @@ class Feedback:
         route = self._route(app)
         record = self._journal.read(query_id)
         if record is None or record.app != app:
-            raise UnknownQuery(
-                f"Query {query_id} of application '{app}' is unknown or too old.",
-                hint="Send feedback sooner, or name the input instead of the query.",
-            )
+            raise unknown_query(app, query_id)
         if record.selection is None:
             route.stats.feedbacks += 1
             return False
@@ -104,6 +115,7 @@ class Feedback:
 
         await self._states.update(route.app.name, context, route.policy, learn)
         route.stats.feedbacks += 1
+        await self._taught(route.app.name, context)
 
     def _route(self, app: str) -> Route:
         route = self._predictor.snapshot.get(app)
@@ -122,6 +134,14 @@ class Feedback:
         if route.policy.state_type is None:
             return None
         return await self._states.load(app, context, route.policy)
+
+
+def unknown_query(app: str, query_id: int) -> UnknownQuery:
+    """Nobody remembers this query."""
+    return UnknownQuery(
+        f"Query {query_id} of application '{app}' is unknown or too old.",
+        hint="Send feedback sooner, or name the input instead of the query.",
+    )
 
 
 def _losses(route: Route, label: Any, outputs: Mapping[ModelId, Output]) -> Mapping[ModelId, float]:

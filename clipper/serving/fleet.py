@@ -11,7 +11,8 @@ from clipper.core.errors import DeployError, InvalidInput, UnknownModel
 from clipper.core.tasks import Tasks, supervise
 from clipper.core.types import Deployment, Model, ModelId, ReplicaId
 from clipper.deploy.manager import Container, ContainerManager, ContainerSpec
-from clipper.serving.replicas import Connector, Keeper, ReplicaStatus
+from clipper.serving.attachment import Attach, Connector, Here
+from clipper.serving.replicas import Keeper, ReplicaStatus
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +25,11 @@ class Fleet:
         managers: Mapping[str, ContainerManager],
         connector: Connector,
         layer: ModelAbstractionLayer,
+        attach: Attach = Here,
     ) -> None:
         self._managers = managers
         self._connector = connector
+        self._attach = attach
         self._layer = layer
         self._keepers: dict[ReplicaId, Keeper] = {}
         self._trials: set[ModelId] = set()
@@ -69,7 +72,8 @@ class Fleet:
 
     def _keep(self, replica: ReplicaId, model: Model, deployment: Deployment) -> Keeper:
         spec = ContainerSpec(replica, model.input_type, deployment)
-        keeper = Keeper(spec, self._layer.add(model), self._start, self._connector)
+        served = self._layer.add(model)
+        keeper = Keeper(spec, served, self._start, self._connector, self._attach)
         self._keepers[replica] = keeper
         name = f"keep {replica}"
         life = self._tasks.spawn(name, supervise(name, keeper.run))

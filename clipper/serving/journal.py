@@ -11,6 +11,8 @@ import msgspec
 from clipper.core.types import ModelId, Output
 from clipper.selection.policy import Selection
 
+JOURNAL_BYTES = 64 * 1024 * 1024
+
 
 class Record(msgspec.Struct, eq=False):
     """One answered query."""
@@ -33,7 +35,7 @@ class Journal:
     a place for each of the last ids. What can be learned from is held by id, bounded in bytes too.
     """
 
-    def __init__(self, capacity: int, capacity_bytes: int = 64 * 1024 * 1024) -> None:
+    def __init__(self, capacity: int, capacity_bytes: int = JOURNAL_BYTES) -> None:
         self._capacity = capacity
         self._capacity_bytes = capacity_bytes
         self._ids = [-1] * capacity

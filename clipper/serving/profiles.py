@@ -30,6 +30,7 @@ class Profiles:
             cell = await self._store.get(_key(served.id))
             if cell is not None and served.known_profile() is None:
                 served.profile = msgspec.json.decode(cell.value, type=Profile)
+                self._saved[served.id] = served.profile
 
     async def save(self, models: Iterable[ServedModel]) -> None:
         """Keep what the models have learned since the last time."""

@@ -13,15 +13,15 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
-from clipper.abstraction.dispatcher import Replica
 from clipper.abstraction.layer import ServedModel
-from clipper.abstraction.member import Member
 from clipper.core.errors import ClipperError, DeployError, ReplicaFailed
 from clipper.core.tasks import Tasks
-from clipper.core.types import InputType, ReplicaId
+from clipper.core.types import ReplicaId
 from clipper.deploy.manager import Container, ContainerSpec, Exit
+from clipper.serving.attachment import Attach, Attachment, Connector, Here
+from clipper.serving.figures import ReplicaFigures
 
 T = TypeVar("T")
 
@@ -42,23 +42,6 @@ EXIT_GRACE_S = 0.5
 """How long a broken connection may wait for the exit code that explains it."""
 
 
-class ReplicaLink(Replica, Protocol):
-    """A connection to a container."""
-
-    async def connect(self) -> None:
-        """Return when the model is loaded; raises ReplicaFailed."""
-
-    async def broken(self) -> None:
-        """Raises ReplicaFailed when the connection breaks, also while nothing is asked of it."""
-
-    async def close(self) -> None:
-        """Let go of it."""
-
-
-Connector = Callable[[ReplicaId, InputType, str, str], ReplicaLink]
-"""(replica, input type, address, token) -> a link that is not connected yet."""
-
-
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:
     """One replica, as an operator sees it."""
@@ -68,8 +51,8 @@ class ReplicaStatus:
     identity: str
     restarts: int
     last_exit: str
-    member: Member | None
-    """As the scheduler sees it; None while it takes no batches."""
+    figures: ReplicaFigures | None
+    """None while it takes no batches."""
 
 
 class Keeper:
@@ -81,6 +64,7 @@ class Keeper:
         served: ServedModel,
         start: Callable[[ContainerSpec], Awaitable[Container]],
         connector: Connector,
+        attach: Attach = Here,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.replica = spec.replica
@@ -96,9 +80,10 @@ class Keeper:
         self._spec = spec
         self._start = start
         self._connector = connector
+        self._attach = attach
         self._stop: asyncio.Future[None] = loop.create_future()
         self._tasks = Tasks()
-        self._member: Member | None = None
+        self._attachment: Attachment | None = None
         self._move("starting")
 
     def _move(self, state: str) -> None:
@@ -146,16 +131,16 @@ class Keeper:
         link = self._connector(
             self.replica, self._spec.input_type, container.address, container.token
         )
+        attachment = self._attach(link, self.served, container)
         try:
-            connecting = self._spawn("connect", self._connect(link))
+            connecting = self._spawn("connect", self._connect(attachment))
             if await self._outlives(connecting, exited):
+                self._attachment = attachment
                 self._became_ready()
-                dispatcher = self.served.dispatcher(link)
-                self._member = dispatcher.member
-                serving = self._spawn("dispatch", self.served.serve(dispatcher))
-                broken = self._spawn("hear", link.broken())
+                serving = self._spawn("dispatch", attachment.serve())
+                broken = self._spawn("hear", attachment.broken())
                 if not await self._outlives(serving, exited, broken):
-                    dispatcher.stop()
+                    attachment.stop()
                     last = (serving, exited)
                     await asyncio.wait(
                         last, timeout=LAST_BATCH_S, return_when=asyncio.FIRST_COMPLETED
@@ -163,16 +148,16 @@ class Keeper:
         finally:
             try:
                 await self._tasks.cancel()
-                await link.close()
+                await attachment.close()
             finally:
-                self._member = None
+                self._attachment = None
                 await container.stop(STOP_GRACE_S)
                 self.identity = ""
 
-    async def _connect(self, link: ReplicaLink) -> None:
+    async def _connect(self, attachment: Attachment) -> None:
         try:
             async with asyncio.timeout(LOADING_MAX_S):
-                await link.connect()
+                await attachment.connect()
         except TimeoutError:
             raise ReplicaFailed(
                 f"{self.replica} was not ready within {LOADING_MAX_S:g} s."
@@ -235,7 +220,7 @@ class Keeper:
             identity=self.identity,
             restarts=self.restarts,
             last_exit=self.last_exit,
-            member=self._member,
+            figures=None if self._attachment is None else self._attachment.figures(),
         )
 
 

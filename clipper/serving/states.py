@@ -3,11 +3,15 @@
 Reads are from memory; a context that is not there is loaded once. Feedback is written through with
 compare-and-set, so that none is lost where several daemons learn at once. Within a daemon, lessons
 for one context take turns: all but one would lose the race, read again, and lose again.
+
+Whoever learns that another process has taught a context drops it here; what was read before that is
+not kept either.
 """
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -20,6 +24,13 @@ CAPACITY = 100_000
 """States held in memory."""
 
 
+class Work:
+    """A read or a lesson under way."""
+
+    is_outdated = False
+    """Whether its context was dropped meanwhile."""
+
+
 class SelectionStates:
     """A cache over the store's cells; never larger than its capacity."""
 
@@ -28,6 +39,7 @@ class SelectionStates:
         self._capacity = capacity
         self._recent: OrderedDict[tuple[str, str], State] = OrderedDict()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._works: defaultdict[tuple[str, str], set[Work]] = defaultdict(set)
 
     def peek(self, app: str, context: str) -> State | None:
         """The state if it is in memory."""
@@ -43,12 +55,14 @@ class SelectionStates:
             StateError: the store cannot be read.
         """
         state = self.peek(app, context)
-        if state is None:
+        if state is not None:
+            return state
+        with self._work(app, context) as work:
             cell = await self._store.get(_key(app, context))
-            state = self.peek(app, context)  # somebody may have learned meanwhile
+        state = self.peek(app, context)  # somebody may have learned meanwhile
         if state is None:
             state = policy.init() if cell is None else _decode(cell.value, policy)
-            self._remember(app, context, state)
+            self._remember(app, context, state, work)
         return state
 
     async def update(
@@ -69,13 +83,32 @@ class SelectionStates:
                 cell = await self._store.get(key)
                 before = policy.init() if cell is None else _decode(cell.value, policy)
                 after = learn(before)
+                expected = 0 if cell is None else cell.version
                 try:
-                    expected = 0 if cell is None else cell.version
-                    await self._store.swap(key, msgspec.json.encode(after), expected=expected)
+                    with self._work(app, context) as work:
+                        await self._store.swap(key, msgspec.json.encode(after), expected=expected)
                 except Conflict:
                     continue
-                self._remember(app, context, after)
+                self._remember(app, context, after, work)
                 return after
+
+    @contextmanager
+    def _work(self, app: str, context: str) -> Iterator[Work]:
+        """Note what is under way, so that a drop can reach it."""
+        work, key = Work(), (app, context)
+        self._works[key].add(work)
+        try:
+            yield work
+        finally:
+            self._works[key].discard(work)
+            if not self._works[key]:
+                del self._works[key]
+
+    def drop(self, app: str, context: str) -> None:
+        """Another process taught this context: it is read anew when it is needed."""
+        self._recent.pop((app, context), None)
+        for work in self._works.get((app, context), ()):
+            work.is_outdated = True
 
     async def forget(self, app: str) -> None:
         """Drop every state of an application.
@@ -84,10 +117,16 @@ class SelectionStates:
             StateError: the store cannot be written.
         """
         await self._store.discard(_key(app, ""))
-        for key in [key for key in self._recent if key[0] == app]:
-            del self._recent[key]
+        self.drop_all(app)
 
-    def _remember(self, app: str, context: str, state: State) -> None:
+    def drop_all(self, app: str) -> None:
+        """Keep nothing of an application in memory."""
+        for key in [key for key in (*self._recent, *self._works) if key[0] == app]:
+            self.drop(*key)
+
+    def _remember(self, app: str, context: str, state: State, work: Work) -> None:
+        if work.is_outdated:
+            return
         self._recent[(app, context)] = state
         self._recent.move_to_end((app, context))
         while len(self._recent) > self._capacity:

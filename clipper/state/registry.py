@@ -13,7 +13,7 @@ import msgspec
 from clipper.core.config import Config
 from clipper.core.errors import InvalidInput, StateError
 from clipper.core.types import Application, Model
-from clipper.state.store import Store
+from clipper.state.store import Configuration, Store
 
 Record = Application | Model | str
 _KINDS: Mapping[str, Any] = {"app": Application, "model": Model, "current": str}
@@ -35,18 +35,7 @@ class Registry:
         Raises:
             StateError: the store fails, or a record in it cannot be read.
         """
-        revision, texts = await self._store.read()
-        records = [_decode(key, text) for key, text in texts.items()]
-        return Config(
-            {record.name: record for record in records if isinstance(record, Application)},
-            {record.id: record for record in records if isinstance(record, Model)},
-            {
-                key.removeprefix("current/"): record
-                for key, record in zip(texts, records, strict=True)
-                if isinstance(record, str)
-            },
-            revision,
-        )
+        return from_records(await self._store.read())
 
     async def save(self, before: Config, after: Config) -> Config:
         """Store what differs between the two; returns `after` at its new revision.
@@ -67,6 +56,37 @@ class Registry:
             return replace(after, revision=before.revision)
         revision = await self._store.commit(changes, expected=before.revision)
         return replace(after, revision=revision)
+
+
+def to_records(config: Config) -> Configuration:
+    """A configuration as texts, each of which decodes to an equal record.
+
+    Raises:
+        InvalidInput: a record holds what would not be read back as it is.
+    """
+    return Configuration(
+        config.revision, {key: _encode(key, record) for key, record in _records(config)}
+    )
+
+
+def from_records(stored: Configuration) -> Config:
+    """A configuration from its texts.
+
+    Raises:
+        StateError: a record cannot be read.
+    """
+    revision, texts = stored
+    records = [_decode(key, text) for key, text in texts.items()]
+    return Config(
+        {record.name: record for record in records if isinstance(record, Application)},
+        {record.id: record for record in records if isinstance(record, Model)},
+        {
+            key.removeprefix("current/"): record
+            for key, record in zip(texts, records, strict=True)
+            if isinstance(record, str)
+        },
+        revision,
+    )
 
 
 def _records(config: Config) -> Iterator[tuple[str, Record]]:

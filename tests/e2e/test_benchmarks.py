@@ -32,6 +32,18 @@ def test_the_hot_path_is_measured_without_default_answers() -> None:
     assert rows["clipper"]["defaults"] == rows["clipper"]["errors"] == 0
 
 
+def test_two_workers_are_measured_beside_one_without_default_answers() -> None:
+    needs_wrk()
+    rows = report_of("workers")["rows"]
+    assert [(row["load"], row["workers"]) for row in rows] == [
+        (load, workers) for load in ("misses", "cached") for workers in (1, 2)
+    ]
+    for row in rows:
+        assert row["requests_per_s"] > 0
+        assert row["defaults"] == row["errors"] == 0
+        assert (row["workers_cores"] > 0.05) == (row["workers"] == 2), "who answers is busy"
+
+
 def test_frames_are_measured_beside_json_without_default_answers() -> None:
     needs_wrk()
     report = report_of("binary")

@@ -15,6 +15,7 @@ from clipper.admin.client import ClipperConnection, ClipperRefused
 from tests.fakes.clipperd import MODELS, Clipperd, clipperd
 from tests.fakes.load import Load, load
 from tests.fakes.watching import until
+from tests.fakes.workers import worker_pids
 
 SEED = 1706
 CHAOS_S = 10.0
@@ -145,10 +146,11 @@ def check_accounts(daemon: Clipperd, app: str, seen: Load, left: int) -> None:
     assert max(answer.took_s for answer in seen.answers) < PATIENT_US / 1e6 + 1
 
 
+@pytest.mark.parametrize("workers", [1, 2], ids=["alone", "two workers"])
 def test_after_all_sorts_of_harm_the_accounts_add_up_and_queries_are_answered(
-    tmp_path: Path,
+    tmp_path: Path, workers: int
 ) -> None:
-    with clipperd(tmp_path) as daemon, daemon.connect() as clipper:
+    with clipperd(tmp_path, workers=workers) as daemon, daemon.connect() as clipper:
         set_up(clipper)
         chaos = Chaos(daemon, clipper, random.Random(SEED))
         began = time.monotonic()
@@ -165,5 +167,8 @@ def test_after_all_sorts_of_harm_the_accounts_add_up_and_queries_are_answered(
         check_accounts(daemon, "wise", wise, 0)
         models = clipper.get_all_models(verbose=True)
         wanted = sum(model["replicas"]["wanted"] for model in models)
-        until(lambda: len(daemon.note_processes()) == 2 + wanted, 20, "as many replicas as wanted")
+        others = 2 + len(worker_pids(daemon))
+        until(
+            lambda: len(daemon.note_processes()) == others + wanted, 20, "all replicas, no others"
+        )
         assert "\nTraceback" not in daemon.log.read_text()

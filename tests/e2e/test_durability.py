@@ -18,11 +18,17 @@ from tests.fakes.load import load
 from tests.fakes.needs import missing
 from tests.fakes.redis_server import RedisServer
 from tests.fakes.watching import until
+from tests.fakes.workers import worker_pids
 
 PATIENT_US = 5_000_000
 SERVES_AGAIN_S = 15.0
 GONE_S = 10.0
 NOTICED_S = 10.0
+
+
+both_alone_and_with_workers = pytest.mark.parametrize(
+    "workers", [1, 2], ids=["alone", "two workers"]
+)
 
 
 class Backend(Protocol):
@@ -51,13 +57,16 @@ class SqliteBackend:
         if daemon.is_dead():
             self.file.parent.write_text("in the way of the folder")
         else:
-            resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+            self._limit(daemon, 0)
 
     def give_back(self, daemon: Clipperd) -> None:
         if self.file.parent.is_file():
             self.file.parent.unlink()
-        unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-        resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, unlimited)
+        self._limit(daemon, resource.RLIM_INFINITY)
+
+    def _limit(self, daemon: Clipperd, largest: int) -> None:
+        for pid in (daemon.pid, *worker_pids(daemon).values()):
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
 
     def make_newer(self) -> None:
         with sqlite3.connect(self.file) as connection:
@@ -100,9 +109,15 @@ def redis_backend(folder: Path) -> RedisBackend:
 
 
 @pytest.fixture
-def daemon(backend: Backend, tmp_path: Path) -> Iterator[Clipperd]:
+def workers() -> int:
+    """How many processes answer queries, where the test does not say."""
+    return 1
+
+
+@pytest.fixture
+def daemon(backend: Backend, workers: int, tmp_path: Path) -> Iterator[Clipperd]:
     """A daemon on the backend, not started yet."""
-    one = Clipperd(tmp_path, store=backend.url)
+    one = Clipperd(tmp_path, store=backend.url, workers=workers)
     yield one
     one.close()
 
@@ -161,7 +176,11 @@ def register_all_the_time(
             acknowledged.append(name)
 
 
-@pytest.mark.parametrize("group", [False, True], ids=["daemon killed", "group killed"])
+@pytest.mark.parametrize(
+    ("group", "workers"),
+    [(False, 1), (True, 1), (False, 2)],
+    ids=["daemon killed", "group killed", "daemon killed that had workers"],
+)
 def test_after_kill_9_under_load_everything_is_there_and_serves_again(
     daemon: Clipperd, *, group: bool
 ) -> None:
@@ -197,6 +216,7 @@ def test_after_kill_9_under_load_everything_is_there_and_serves_again(
         assert answer.query_id > last_id
 
 
+@both_alone_and_with_workers
 def test_a_store_that_is_down_at_the_start_is_waited_for(
     daemon: Clipperd, backend: Backend
 ) -> None:
@@ -213,10 +233,11 @@ def test_a_store_that_is_down_at_the_start_is_waited_for(
         assert daemon.call("POST", "/early/predict", content='{"input": 1}').status_code == 503
         backend.give_back(daemon)
         until(daemon.is_ready, 10, "ready")
-        assert clipper.status()["store"]["state"] == "ok"
+        until(lambda: clipper.status()["store"]["state"] == "ok", NOTICED_S, "the store in use")
         clipper.register_application("early", "json", "", PATIENT_US)
 
 
+@both_alone_and_with_workers
 def test_a_store_that_is_lost_is_done_without_until_it_is_back(
     daemon: Clipperd, backend: Backend
 ) -> None:

@@ -4,13 +4,14 @@ import fcntl
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.fakes.clipperd import Clipperd, clipperd
 from tests.fakes.needs import missing
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +57,15 @@ def _install(folder: Path) -> None:
 
 def _unavailable(reason: str) -> None:
     missing("old-client", reason)
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["alone", "two workers"])
+def running(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Clipperd]:
+    """A daemon for all tests of this file."""
+    with clipperd(tmp_path_factory.mktemp("clipperd"), workers=request.param) as daemon:
+        yield daemon
 
 
 @pytest.fixture

@@ -41,9 +41,12 @@ class Caller:
 
     def ask(self, app: str, input: Any, **options: Any) -> Answer:
         """One query; raises OSError or HTTPException where no answer comes."""
+        return self.post(f"/{app}/predict", {"input": input, **options})
+
+    def post(self, path: str, body: Any) -> Answer:
+        """Any request; likewise."""
         started = time.monotonic()
-        body = json.dumps({"input": input, **options})
-        self._connection.request("POST", f"/{app}/predict", body)
+        self._connection.request("POST", path, json.dumps(body))
         response = self._connection.getresponse()
         answer = json.loads(response.read())
         return Answer(response.status, answer, response.headers, time.monotonic() - started)

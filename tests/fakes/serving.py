@@ -7,7 +7,8 @@ from itertools import count
 from clipper.core.errors import DeployError
 from clipper.core.types import BatchOutputs, Input, InputType, Output, ReplicaId
 from clipper.deploy.manager import Container, ContainerSpec, Exit
-from clipper.serving.services import Bounds, Services
+from clipper.serving.engine import Bounds
+from clipper.serving.services import Services
 from clipper.state.memory import MemoryStore
 
 BROKEN = "/models/broken"

@@ -6,8 +6,10 @@ from typing import Any
 
 from clipper.abstraction.layer import Limits
 from clipper.core.types import Deployment, Input, InputType, Model, ModelId
+from clipper.serving.engine import Bounds
 from clipper.serving.query import Query
-from clipper.serving.services import Bounds, Services
+from clipper.serving.services import Services
+from clipper.serving.workforce import Workforce
 from clipper.state.memory import MemoryStore
 from clipper.state.store import Store
 from tests.fakes.containers import FakeManager, Script
@@ -23,6 +25,7 @@ class World:
         store: Store | None = None,
         limits: Limits | None = None,
         manager: FakeManager | None = None,
+        workforce: Workforce | None = None,
     ) -> None:
         self.scripts: dict[str, Script] = {}
         self.missing: set[str] = set()
@@ -31,7 +34,11 @@ class World:
         self.replicas = Replicas()
         bounds = Bounds(limits or Limits())
         self.services = Services(
-            store or MemoryStore(), {"fake": self.manager}, self.replicas.connect, bounds
+            store or MemoryStore(),
+            {"fake": self.manager},
+            self.replicas.connect,
+            bounds,
+            workforce,
         )
 
     async def start(self) -> Services:

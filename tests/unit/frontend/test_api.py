@@ -387,6 +387,7 @@ async def test_the_status_counts_what_there_is(
         "applications": 1,
         "models": 1,
         "replicas": {"ready": 1, "starting": 0, "backing_off": 0},
+        "workers": {"wanted": 1, "serving": 1},
     }
 
 

@@ -52,7 +52,10 @@ class Daemon:
         self.states = SelectionStates(self.store)
         self.adopted: list[Config] = []
         registry = Registry(self.store)
-        self.catalogue = Catalogue(registry, self.states, self.adopted.append)
+        self.catalogue = Catalogue(registry, self.states, self._adopt)
+
+    async def _adopt(self, config: Config) -> None:
+        self.adopted.append(config)
 
     async def open(self) -> Catalogue:
         await self.store.open()

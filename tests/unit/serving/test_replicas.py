@@ -115,8 +115,8 @@ async def test_its_status_says_how_it_is() -> None:
     status = rig.keeper.status()
     assert (status.state, status.identity, status.restarts) == ("ready", "fake 1", 0)
     assert status.last_exit == ""
-    assert status.member is not None
-    assert status.member.limit == 1
+    assert status.figures is not None
+    assert status.figures.limit == 1
     assert str(status.replica) == "m:1#0"
     await rig.tasks.cancel()
 

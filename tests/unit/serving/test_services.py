@@ -7,7 +7,8 @@ import pytest
 
 from clipper.core.errors import NewerSchema, StateError, UnknownQuery
 from clipper.core.types import InputType, Model
-from clipper.serving.services import OPEN_RETRY_MAX_S, SYNC_S
+from clipper.serving.opening import OPEN_RETRY_MAX_S
+from clipper.serving.services import SYNC_S
 from clipper.state.memory import Memory, MemoryStore
 from clipper.state.store import Configuration
 from tests.fakes.predicting import application

@@ -1,0 +1,138 @@
+"""What answers queries and learns from feedback, in each process that does.
+
+It knows nothing of who administers: it is given a configuration and serves that, from the next
+query on, with whatever replicas take batches.
+"""
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from random import Random
+from typing import NamedTuple, Self
+
+from clipper.abstraction.cache import PredictionCache
+from clipper.abstraction.layer import Limits, ModelAbstractionLayer
+from clipper.core.config import Config
+from clipper.core.metrics import Metrics
+from clipper.core.settings import Settings
+from clipper.core.tasks import Tasks
+from clipper.core.types import ModelId
+from clipper.serving.feedback import Feedback, Taught, nobody_else
+from clipper.serving.figures import ApproximationFigures
+from clipper.serving.ids import QueryIds
+from clipper.serving.journal import JOURNAL_BYTES, Journal
+from clipper.serving.predictor import Predictor
+from clipper.serving.profiles import Profiles
+from clipper.serving.snapshot import build_snapshot, strictest_slos
+from clipper.serving.states import SelectionStates
+from clipper.state.store import Store
+
+PROFILES_S = 30.0
+"""How often what was learned of models' latency is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much a process that serves may hold."""
+
+    limits: Limits = field(default_factory=Limits)
+    cache_bytes: int = 32 * 1024 * 1024
+    journal_size: int = 65_536
+    journal_bytes: int = JOURNAL_BYTES
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Each worker's share of what the daemon may hold."""
+        workers = settings.workers
+        limits = Limits(
+            max(1, settings.queue_limit // workers),
+            max(1, settings.queue_bytes // workers),
+            settings.batch_timeout_s,
+        )
+        return cls(
+            limits,
+            settings.cache_bytes // workers,
+            max(1, settings.journal_size // workers),
+            JOURNAL_BYTES // workers,
+        )
+
+
+class Gone(NamedTuple):
+    """What a configuration no longer has."""
+
+    applications: Collection[str] = ()
+    models: Collection[ModelId] = ()
+
+
+class Engine:
+    """Answers from the configuration it was given last; made inside a running loop."""
+
+    def __init__(
+        self, store: Store, ids: QueryIds, bounds: Bounds, taught: Taught = nobody_else
+    ) -> None:
+        self.config = Config()
+        self.metrics = Metrics()
+        self.ids = ids
+        self.states = SelectionStates(store)
+        cache = PredictionCache(bounds.cache_bytes, self.metrics.cache)
+        self.layer = ModelAbstractionLayer(cache, bounds.limits, self.metrics)
+        self._journal = journal = Journal(bounds.journal_size, bounds.journal_bytes)
+        self.predictor = Predictor(ids, self.states, journal, Random())
+        self.feedback = Feedback(self.predictor, self.states, journal, taught)
+        self._profiles = Profiles(store)
+        self._profiled = 0.0
+        self._tasks = Tasks()
+
+    def adopt(self, config: Config, spared: Collection[ModelId]) -> Gone:
+        """Serve what the configuration says; of other versions keep those that are spared."""
+        self.config, slos = config, strictest_slos(config)
+        layer, metrics, predictor = self.layer, self.metrics, self.predictor
+        for model in config.models.values():
+            is_new = model.id not in layer.models
+            served = layer.add(model)
+            served.set_slo(slos.get(model.id))
+            if is_new:
+                self._tasks.spawn(f"recall {model.id}", self._profiles.recall(served))
+        predictor.snapshot = build_snapshot(config, layer, metrics, predictor.expire)
+        predictor.is_loaded = True
+        gone = Gone(
+            [app for app in metrics.applications if app not in config.applications],
+            [id for id in layer.models if id not in config.models and id not in spared],
+        )
+        self.forget(gone)
+        return gone
+
+    def forget(self, gone: Gone) -> None:
+        """Keep nothing of what is gone: another of the same name must not have it."""
+        for model in gone.models:
+            self.layer.remove(model)
+            self._tasks.spawn(f"forget {model}", self._profiles.forget(model))
+        for app in gone.applications:
+            self.metrics.forget_application(app)
+            self._journal.forget(app)
+            self.states.drop_all(app)
+
+    async def save_profiles(self) -> None:
+        """Store what was learned of the models' latency, now and then."""
+        now = asyncio.get_running_loop().time()
+        if now - self._profiled > PROFILES_S:
+            self._profiled = now
+            await self._profiles.save(list(self.layer.models.values()))
+
+    def approximations(self) -> dict[ModelId, ApproximationFigures]:
+        """Of the versions that have an approximate cache."""
+        return {
+            id: ApproximationFigures.of(served.approximation)
+            for id, served in self.layer.models.items()
+            if served.approximation is not None
+        }
+
+    async def drain(self) -> None:
+        """Return when every query that was admitted is answered."""
+        await self.predictor.drain()
+
+    async def close(self) -> None:
+        """End what still runs, and store what was learned."""
+        await self._tasks.cancel()
+        await self.predictor.close()
+        await self._profiles.save(list(self.layer.models.values()))

@@ -1,0 +1,1 @@
+"""Several processes that answer queries on one port: `clipperd --workers N`."""
