@@ -181,6 +181,16 @@ async def test_a_slow_replica_leaves_what_a_busy_one_would_have_done_sooner() ->
     assert sum(len(taken.tasks) for taken in given_to_fast) == 36
 
 
+async def test_a_slow_replica_leaves_all_the_batches_that_others_would_have_done_sooner() -> None:
+    rig = Rig()
+    fast, slow = rig.member(0.1, limit=4), rig.member(1.0, limit=4)
+    given_to_fast, given_to_slow = rig.serve(fast, 0.1), rig.serve(slow, 1.0)
+    rig.ask(32)  # eight batches of the fast one: 0.8 s
+    await asyncio.sleep(0.9)
+    assert sum(len(taken.tasks) for taken in given_to_fast) == 32
+    assert given_to_slow == []
+
+
 async def test_a_slow_replica_takes_what_the_others_would_not_have_done_sooner() -> None:
     rig = Rig()
     fast, slow = rig.member(0.1, limit=1), rig.member(0.35, limit=1)
