@@ -37,6 +37,8 @@ SOONER = 0.9
 """Somebody else is done sooner who needs at most this share of the time."""
 PROBE_S = 1.0
 """How long a slow replica goes without work before it is probed."""
+DOUBTFUL_PROBE_S = 0.1
+"""The same, where the last probe says that it is not what it was: one probe is no proof."""
 RANKING_S = 0.1
 """How long the fastest replica is taken for the fastest."""
 GLANCE = 0.25
@@ -230,7 +232,8 @@ class Scheduler:
 
     def _leftovers(self, member: Member, limit: int, now: float) -> Taken | Rest:
         """What a slow replica takes: what nobody else would be done with sooner."""
-        if now - member.worked_at > PROBE_S:
+        probe_s = DOUBTFUL_PROBE_S if member.estimate.is_doubted else PROBE_S
+        if now - member.worked_at > probe_s:
             head = self.queue.head
             assert head is not None
             return self._send(member, [head], Batch(1, limit, "probe"), now)

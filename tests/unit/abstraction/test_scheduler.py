@@ -246,6 +246,24 @@ async def test_a_replica_that_became_slow_gets_less_and_comes_back_by_being_prob
     assert await load(5) > healthy / 2
 
 
+async def test_a_slow_replica_whose_probe_was_fast_has_soon_shown_that_it_recovered() -> None:
+    rig = Rig()
+    steady, slow = rig.member(0.05, limit=2), rig.member(0.9, limit=2)
+    for _ in range(50):
+        slow.observe(1, 0.9)
+    probed_after = slow.queries
+    rig.serve(steady, 0.05)
+    rig.serve(slow, 0.05)
+    while slow.queries == probed_after:
+        rig.ask(1)
+        await asyncio.sleep(0.03)
+    since_first_probe = rig.now()
+    while slow.mean_s(1) > 0.1:
+        rig.ask(1)
+        await asyncio.sleep(0.03)
+    assert rig.now() - since_first_probe < PROBE_S
+
+
 # Predictive drop and admission
 
 
