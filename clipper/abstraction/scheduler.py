@@ -82,7 +82,8 @@ class Scheduler:
         self._idle: list[Idle] = []
         self._number = 0
         self._enough = 1
-        """So many tasks have to wait before somebody is woken."""
+        """So many tasks have to wait before somebody is woken: a full batch, only while one who is
+        idle waits for it and has a timer that ends the wait."""
         self._fastest: Member | None = None
         self._ranked_at = 0.0
         self._last: tuple[Member, int, bool] | None = None
@@ -206,6 +207,7 @@ class Scheduler:
 
     def _next(self, member: Member, limit: int) -> Taken | Rest:
         """A batch for this replica, or how long to rest."""
+        self._enough = 1
         waiting = len(self.queue)
         if not waiting:
             return Rest()

@@ -358,6 +358,18 @@ async def test_a_batch_that_is_not_full_waits_for_more_from_its_first_query_on()
     assert taken.batch.ended_by == "wait_expired"
 
 
+async def test_the_next_batch_waits_no_longer_than_the_first_one_did() -> None:
+    rig = Rig()
+    rig.scheduler.wait_s = 0.2
+    batches = rig.serve(rig.member(0.1), 0.1)
+    for number in range(1, 4):
+        asked = rig.ask()
+        await asyncio.sleep(0.25)
+        assert len(batches) == number
+        assert batches[-1].tasks == tasks(asked)
+        await asyncio.sleep(1)
+
+
 async def test_a_full_batch_does_not_wait() -> None:
     rig = Rig()
     rig.scheduler.wait_s = 3600
