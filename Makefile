@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-once test check format proto bench bench-binary bench-peers clean
+.PHONY: help setup demo demo-once test check format proto bench bench-binary bench-tails bench-delayed bench-peers clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,12 @@ bench: $(INSTALLED) ## the hot path beside a bare FastAPI route (needs wrk)
 
 bench-binary: $(INSTALLED) ## inputs as JSON and as frames (needs wrk)
 	$(BIN)/python benchmarks/binary.py $(ARGS)
+
+bench-tails: $(INSTALLED) ## one of three replicas is slow, becomes slow, or dies (needs wrk)
+	$(BIN)/python benchmarks/tails.py $(ARGS)
+
+bench-delayed: $(INSTALLED) ## when waiting for fuller batches pays (needs wrk)
+	$(BIN)/python benchmarks/delayed_batching.py $(ARGS)
 
 bench-peers: $(INSTALLED) ## beside six other serving systems, which it installs (needs wrk; takes an hour or two)
 	$(BIN)/python benchmarks/side_by_side.py $(ARGS)

@@ -1,9 +1,9 @@
 """When does it pay to have a batch that is not full wait for more queries?
 
 Three models: `forest` (scikit-learn, ten trees: nearly all of its cost is for the batch),
-`sleeping` (5 ms a batch and 50 us a query, as an accelerator's), and `noop` (costs nothing). Each is
-asked with several waits (`wait_ms` of `batching`): by so many connections that ask again as soon as
-they are answered; and in bursts, at a rate that it bears without a wait. `in time` is what the
+`sleeping` (5 ms a batch and 50 us a query, as an accelerator's), and `noop` (costs nothing). Each
+is asked with several waits (`wait_ms` of `batching`): by so many connections that ask again as soon
+as they are answered; and in bursts, at a rate that it bears without a wait. `in time` is what the
 model answered within 20 ms. `CPU` is processor time of the daemon and of the model for each query.
 """
 

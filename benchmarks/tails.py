@@ -3,16 +3,18 @@
 Each replica sleeps for 5 ms a batch and 50 us a query; the slow one takes ten times as long.
 Queries come as a Poisson process, at a rate that two of them can bear, and never repeat. `in turn`
 is the daemon as it is, but that whoever is idle takes the next batch (`in_turn.py`). `in time` is
-what a model answered within 100 ms; `share` is what the replica in question had of the work, a third
-being even; `extra` is how many queries were sent a second time, as a copy or as a probe.
+what a model answered within 100 ms; `share` is what the replica in question had of the work, a
+third being even; `extra` is how many queries were sent a second time, as a copy or as a probe.
 """
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from open_loop import poisson
 from peers.closed_loop import closed_loop
 from report import write_json
@@ -44,21 +46,19 @@ QUICK = Lengths(1, 0.5, 1.0, 1.5)
 def main() -> None:
     """Measure, print tables, write JSON and a picture."""
     parser = argparse.ArgumentParser(prog="make bench-tails", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="short runs, one load, one time line")
+    parser.add_argument("--quick", action="store_true", help="some of it, in short runs")
     quick = parser.parse_args().quick
     lengths, loads = (QUICK, LOADS[:1]) if quick else (Lengths(), LOADS)
-    capacity = measure_capacity(lengths)
+    capacity, steady = measure_sound(loads, lengths)
     rates = [load * capacity for load in loads]
-    steady = [
-        row
-        for case in (SOUND, SIMPLE, OURS, HEDGED)
-        for row in measure_steady(case, rates, lengths, is_slowed=case is not SOUND)
-    ]
+    for case in (SIMPLE,) if quick else (SIMPLE, OURS, HEDGED):
+        steady += measure_slowed(case, rates, lengths)
     timelines = [
         measure_slowing(case, rates[0], lengths)
         for case in ((HEDGED,) if quick else (SIMPLE, OURS, HEDGED))
     ]
-    timelines.append(measure_kill(OURS, rates[0], lengths))
+    if not quick:
+        timelines.append(measure_kill(OURS, rates[0], lengths))
     print_steady(steady)
     print_timelines(timelines)
     report = {"capacity_per_s": capacity, "steady": steady, "timelines": timelines}
@@ -67,20 +67,19 @@ def main() -> None:
     plot(timelines, loads[0])
 
 
-def measure_capacity(lengths: Lengths) -> float:
-    """Answers a second of three sound replicas, in a closed loop."""
-    say("capacity of three replicas")
+def measure_sound(loads: Sequence[float], lengths: Lengths) -> tuple[float, list[dict[str, Any]]]:
+    """Answers a second of three sound replicas in a closed loop, and a row for each load."""
     with trio(SOUND) as three:
-        return closed_loop(three.served.endpoint, 128, lengths.capacity)["requests_per_s"]
+        say("capacity of three replicas")
+        capacity = closed_loop(three.served.endpoint, 128, lengths.capacity)["requests_per_s"]
+        rows = [measure_rate(SOUND, three, load * capacity, lengths) for load in loads]
+    return capacity, rows
 
 
-def measure_steady(
-    case: Case, rates: list[float], lengths: Lengths, *, is_slowed: bool
-) -> list[dict[str, Any]]:
-    """A row for each rate, with a replica that is slow from the start or with none."""
+def measure_slowed(case: Case, rates: list[float], lengths: Lengths) -> list[dict[str, Any]]:
+    """A row for each rate, with a replica that is slow from the start."""
     with trio(case) as three:
-        if is_slowed:
-            three.slow_down()
+        three.slow_down()
         return [measure_rate(case, three, rate, lengths) for rate in rates]
 
 
@@ -109,7 +108,7 @@ def measure_rate(case: Case, three: Trio, rate: float, lengths: Lengths) -> dict
     }
 
 
-def worked(three: Trio) -> "np.ndarray[Any, np.dtype[np.float64]]":
+def worked(three: Trio) -> NDArray[np.float64]:
     """float64[replicas]: queries that each has answered so far."""
     return np.array([state["queries"] for state in three.served.replicas()], np.float64)
 

@@ -5,6 +5,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from report import RESULTS
+from tails_timeline import BIN_S
 
 
 def plot(timelines: list[dict[str, Any]], load: float) -> None:
@@ -26,7 +27,7 @@ def plot(timelines: list[dict[str, Any]], load: float) -> None:
 def draw(above: Axes, below: Axes, line: dict[str, Any]) -> None:
     """One run."""
     bins = line["bins"]
-    at_s = [one["from_s"] for one in bins]
+    at_s = [one["from_s"] + BIN_S / 2 for one in bins]
     above.plot(at_s, [one["p99_ms"] for one in bins], label="p99")
     above.plot(at_s, [one["p50_ms"] for one in bins], label="p50")
     above.set_ylim(bottom=0)
