@@ -28,8 +28,8 @@ def steady_cells(row: Row) -> list[str]:
 
 
 def print_timelines(timelines: list[Row]) -> None:
-    """The phases between events: medians over half seconds, and the first second of each."""
-    columns = ["", "phase", "p50 ms", "p99 ms", "p99 ms, first second", "in time", "share"]
+    """The phases between events: medians over half seconds, and the worst of the first second of each."""
+    columns = ["", "phase", "p50 ms", "p99 ms", "slowest ms, first second", "in time", "share"]
     print()
     print(markdown(columns, [cells for line in timelines for cells in timeline_cells(line)]))
     for line in timelines:
@@ -45,7 +45,7 @@ def timeline_cells(line: Row) -> list[list[str]]:
     rows = []
     for (what, start_s), stop_s in zip(starts, stops, strict=True):
         bins = [one for one in line["bins"] if start_s - BIN_S < one["from_s"] < stop_s - BIN_S]
-        first = [one["p99_ms"] for one in bins if one["from_s"] < start_s + 1]
+        first = [one["max_ms"] for one in bins if one["from_s"] < start_s + 1]
         rows.append(
             [
                 line["case"],

@@ -96,11 +96,12 @@ def figures(outcomes: Outcomes, start_s: float, stop_s: float) -> dict[str, floa
     """Of the queries that were due in between."""
     chosen = (outcomes.at_s >= start_s) & (outcomes.at_s < stop_s)
     answered = chosen & (outcomes.status == 200)
-    p50_ms, p99_ms = percentiles_ms(outcomes.latency_s[answered], (50, 99))
+    p50_ms, p99_ms, max_ms = percentiles_ms(outcomes.latency_s[answered], (50, 99, 100))
     in_time = chosen & outcomes.by_model & (outcomes.latency_s <= SLO_S)
     return {
         "p50_ms": p50_ms,
         "p99_ms": p99_ms,
+        "max_ms": max_ms,
         "in_time_share": float(in_time.sum() / max(1, chosen.sum())),
     }
 
