@@ -28,7 +28,7 @@ def steady_cells(row: Row) -> list[str]:
 
 
 def print_timelines(timelines: list[Row]) -> None:
-    """The phases between events: medians over half seconds, and the worst of the first second of each."""
+    """The phases between events: medians over half seconds, and the slowest query of the first second."""
     columns = ["", "phase", "p50 ms", "p99 ms", "slowest ms, first second", "in time", "share"]
     print()
     print(markdown(columns, [cells for line in timelines for cells in timeline_cells(line)]))
@@ -45,7 +45,7 @@ def timeline_cells(line: Row) -> list[list[str]]:
     rows = []
     for (what, start_s), stop_s in zip(starts, stops, strict=True):
         bins = [one for one in line["bins"] if start_s - BIN_S < one["from_s"] < stop_s - BIN_S]
-        first = [one["max_ms"] for one in bins if one["from_s"] < start_s + 1]
+        first = [one["max_ms"] or 0.0 for one in bins if one["from_s"] < start_s + 1]
         rows.append(
             [
                 line["case"],
