@@ -28,7 +28,7 @@ def steady_cells(row: Row) -> list[str]:
 
 
 def print_timelines(timelines: list[Row]) -> None:
-    """The phases between events: medians over half seconds, and the slowest query of the first second."""
+    """The phases between events: medians over half seconds, and the slowest of the first second."""
     columns = ["", "phase", "p50 ms", "p99 ms", "slowest ms, first second", "in time", "share"]
     print()
     print(markdown(columns, [cells for line in timelines for cells in timeline_cells(line)]))
