@@ -7,15 +7,17 @@ from report import RESULTS
 
 
 def plot(rows: list[dict[str, Any]]) -> None:
-    """A line for each model; throughput and batches with the most connections."""
+    """A line for each model; throughput with few connections, and, dashed, with many."""
     figure = Figure(figsize=(13, 4), layout="constrained")
     throughput, batch, tail = figure.subplots(1, 3)
-    for model in dict.fromkeys(row["model"] for row in rows):
+    for number, model in enumerate(dict.fromkeys(row["model"] for row in rows)):
         of_model = [row for row in rows if row["model"] == model]
         waits_ms = [row["wait_ms"] for row in of_model]
-        closed = [row["closed"][-1] for row in of_model]
-        rates = [one["requests_per_s"] for one in closed]
-        throughput.plot(waits_ms, [rate / rates[0] for rate in rates], marker=".", label=model)
+        for place, style in ((0, "-"), (-1, "--")):
+            closed = [row["closed"][place] for row in of_model]
+            gain = [one["requests_per_s"] / closed[0]["requests_per_s"] for one in closed]
+            label = f"{model}, {closed[0]['connections']} connections"
+            throughput.plot(waits_ms, gain, color=f"C{number}", linestyle=style, label=label)
         batch.plot(waits_ms, [row["bursts"]["mean_batch"] for row in of_model], marker=".")
         tail.plot(waits_ms, [row["bursts"]["p99_ms"] for row in of_model], marker=".")
     throughput.set_title("closed loop: answers/s, without a wait = 1", fontsize=10)
