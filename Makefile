@@ -7,8 +7,8 @@ INSTALLED := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-once test check format proto clean bench bench-workers \
-	bench-binary bench-goodput bench-peers bench-profile
+.PHONY: help setup demo demo-once test check format proto clean bench bench-binary bench-delayed \
+	bench-goodput bench-peers bench-profile bench-tails bench-workers
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,12 @@ bench-goodput: $(INSTALLED) ## what is answered in time under overload (needs wr
 
 bench-profile: $(INSTALLED) ## where the time of a query goes, and what its cost grows with (needs wrk)
 	$(BIN)/python benchmarks/query_cost.py $(ARGS)
+
+bench-tails: $(INSTALLED) ## one of three replicas is slow, becomes slow, or dies (needs wrk)
+	$(BIN)/python benchmarks/tails.py $(ARGS)
+
+bench-delayed: $(INSTALLED) ## when waiting for fuller batches pays (needs wrk)
+	$(BIN)/python benchmarks/delayed_batching.py $(ARGS)
 
 bench-peers: $(INSTALLED) ## beside six other serving systems, which it installs (needs wrk; takes an hour or two)
 	$(BIN)/python benchmarks/side_by_side.py $(ARGS)

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 START_S = 30.0
+CLIPPERD = ("-m", "clipper.daemon")
 
 
 def free_port() -> int:
@@ -59,8 +60,8 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def clipperd(*flags: str, program: tuple[str, ...] = ("-m", "clipper.daemon")) -> Iterator[Daemon]:
-    """Start a daemon with files of its own, and end it; the program may be one that wraps it."""
+def clipperd(*flags: str, program: Sequence[str] = CLIPPERD) -> Iterator[Daemon]:
+    """Start a daemon with files of its own, and end it; `program` is what Python is to run."""
     query_port, admin_port = free_port(), free_port()
     with tempfile.TemporaryDirectory(prefix="clipper-bench-") as folder:
         command = [sys.executable, *program, "--data-dir", folder]

@@ -56,6 +56,8 @@ class Outcomes:
     lag_s: NDArray[np.float64]
     """Actual minus intended instant of sending; NaN where there was no connection to send on."""
     cpu_s: float
+    started_s: float
+    """The start, on the clock of `time.perf_counter`, which all processes of a machine share."""
 
     def summary(self, slo_s: float, target: int | None = None) -> Summary:
         """Of all requests, or of those for one target."""

@@ -77,7 +77,7 @@ class Sender:
         cpu_s = time.process_time() - cpu_s
         plan = self.plan
         columns = (self.latency_s, self.status, self.by_model, self.lag_s)
-        return Outcomes(plan.at_s, plan.which, *columns, cpu_s)
+        return Outcomes(plan.at_s, plan.which, *columns, cpu_s, self.start)
 
     def open_connections(self) -> None:
         """All of them, before the clock starts: opening takes the time that sending needs."""

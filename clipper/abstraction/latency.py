@@ -73,6 +73,11 @@ class LatencyEstimate:
         return (self.fixed_s + self.per_item_s * size) * self.p99
 
     @property
+    def is_doubted(self) -> bool:
+        """Whether the last batch did not fit, so that the next ones decide what to believe."""
+        return bool(self._strange)
+
+    @property
     def profile(self) -> Profile:
         """What was learned."""
         return Profile(self.fixed_s, self.per_item_s, self.p90, self.p99, self.largest)

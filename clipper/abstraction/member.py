@@ -55,6 +55,15 @@ class Member:
         """How long it is busy; one that is overdue is expected to be as late again."""
         return abs(self.busy_until - now) if self.is_busy else 0.0
 
+    def done_within(self, seconds: float, waiting: int, now: float) -> int:
+        """How many of those that wait it would have done by then, one batch after another."""
+        size = min(waiting, self.limit)
+        batch_s = self.mean_s(size)
+        left_s = seconds - self.free_in_s(now)
+        if left_s <= batch_s:
+            return 0
+        return min(int(left_s / batch_s) * size, waiting) if batch_s else size
+
     def started(self, size: int, now: float) -> None:
         """It has a batch in hand from now on."""
         self.is_busy = True

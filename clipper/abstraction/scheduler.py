@@ -37,6 +37,8 @@ SOONER = 0.9
 """Somebody else is done sooner who needs at most this share of the time."""
 PROBE_S = 1.0
 """How long a slow replica goes without work before it is probed."""
+DOUBTFUL_PROBE_S = 0.1
+"""The same, where the last probe says that it is not what it was: one probe is no proof."""
 RANKING_S = 0.1
 """How long the fastest replica is taken for the fastest."""
 GLANCE = 0.25
@@ -80,7 +82,8 @@ class Scheduler:
         self._idle: list[Idle] = []
         self._number = 0
         self._enough = 1
-        """So many tasks have to wait before somebody is woken."""
+        """So many tasks have to wait before somebody is woken: a full batch, only while one who is
+        idle waits for it and has a timer that ends the wait."""
         self._fastest: Member | None = None
         self._ranked_at = 0.0
         self._last: tuple[Member, int, bool] | None = None
@@ -149,6 +152,19 @@ class Scheduler:
                 woken.set_result(True)
                 return
 
+    # Who is to work
+
+    def pace_s(self, member: Member) -> float:
+        """Of those who are idle, the one with the least is woken first."""
+        return member.mean_s(1)
+
+    def is_slow(self, member: Member, size: int, now: float) -> bool:
+        """Whether it is to leave to others what they would have done sooner."""
+        if self._fastest is None or now - self._ranked_at > RANKING_S:
+            self._fastest = min(self.members, key=lambda one: one.mean_s(size))
+            self._ranked_at = now
+        return member.mean_s(size) > SLOW * self._fastest.mean_s(size)
+
     # Work goes out
 
     async def take(self, member: Member) -> Taken | None:
@@ -166,7 +182,7 @@ class Scheduler:
     async def _rest(self, member: Member, rest: Rest) -> None:
         woken: asyncio.Future[bool] = self._loop.create_future()
         self._number += 1
-        idle = Idle(member.mean_s(1), self._number, woken)
+        idle = Idle(self.pace_s(member), self._number, woken)
         if rest.can_be_woken:
             heappush(self._idle, idle)
         timer = None
@@ -191,6 +207,7 @@ class Scheduler:
 
     def _next(self, member: Member, limit: int) -> Taken | Rest:
         """A batch for this replica, or how long to rest."""
+        self._enough = 1
         waiting = len(self.queue)
         if not waiting:
             return Rest()
@@ -200,7 +217,7 @@ class Scheduler:
             if until > now:
                 self._enough = limit
                 return Rest(until)
-        if len(self.members) > 1 and self._is_slow(member, size, now):
+        if len(self.members) > 1 and self.is_slow(member, size, now):
             return self._leftovers(member, limit, now)
         dropped = self.queue.late(limit, member.needed_s)
         if dropped:
@@ -215,15 +232,10 @@ class Scheduler:
         assert head is not None
         return min(head.queued_at + self.wait_s, head.deadline - member.p99_s(waiting + 1))
 
-    def _is_slow(self, member: Member, size: int, now: float) -> bool:
-        if self._fastest is None or now - self._ranked_at > RANKING_S:
-            self._fastest = min(self.members, key=lambda one: one.mean_s(size))
-            self._ranked_at = now
-        return member.mean_s(size) > SLOW * self._fastest.mean_s(size)
-
     def _leftovers(self, member: Member, limit: int, now: float) -> Taken | Rest:
         """What a slow replica takes: what nobody else would be done with sooner."""
-        if now - member.worked_at > PROBE_S:
+        probe_s = DOUBTFUL_PROBE_S if member.estimate.is_doubted else PROBE_S
+        if now - member.worked_at > probe_s:
             head = self.queue.head
             assert head is not None
             return self._send(member, [head], Batch(1, limit, "probe"), now)
@@ -239,11 +251,8 @@ class Scheduler:
     def _sooner_elsewhere(self, member: Member, size: int, now: float) -> int:
         """How many queries others would have done before this replica had a batch done."""
         soon_s = SOONER * member.mean_s(size)
-        return sum(
-            other.limit
-            for other in self.members
-            if other is not member and other.free_in_s(now) + other.mean_s(size) < soon_s
-        )
+        others = [one for one in self.members if one is not member]
+        return sum(other.done_within(soon_s, len(self.queue), now) for other in others)
 
     def _form(
         self, member: Member, limit: int, now: float, skipping: int = 0, *, is_crowded: bool = False

@@ -73,6 +73,29 @@ def test_only_what_was_verified_agrees_with_the_model() -> None:
     assert disagreed["angular", "unverified"] > 10 * disagreed["angular", "verified"]
 
 
+def test_a_slow_replica_is_measured_in_turn_and_as_it_comes_and_goes() -> None:
+    needs_wrk()
+    report = report_of("tails")
+    sound, in_turn = report["steady"]
+    assert report["capacity_per_s"] > sound["offered_per_s"] > 0
+    assert in_turn["case"] == "in turn"
+    assert in_turn["shares"][0] < min(in_turn["shares"][1:])
+    (line,) = report["timelines"]
+    assert [event["what"] for event in line["events"]] == ["slow", "sound again"]
+    assert all(0 <= one["share"] <= 1 for one in line["bins"])
+    assert (ROOT / "benchmarks" / "results" / "tails.png").exists()
+
+
+def test_batches_that_wait_are_measured_and_are_larger() -> None:
+    needs_wrk()
+    at_once, waiting = report_of("delayed_batching")["rows"]
+    assert (at_once["wait_ms"], waiting["wait_ms"]) == (0, 2)
+    assert waiting["bursts"]["mean_batch"] > at_once["bursts"]["mean_batch"]
+    for row in (at_once, waiting):
+        assert all(one["requests_per_s"] > 0 for one in row["closed"])
+    assert (ROOT / "benchmarks" / "results" / "delayed_batching.png").exists()
+
+
 def test_clipper_is_measured_side_by_side_with_whoever_is_asked_for() -> None:
     needs_wrk()
     command = [sys.executable, str(ROOT / "benchmarks" / "side_by_side.py")]

@@ -71,6 +71,19 @@ def test_three_wild_batches_in_a_row_are_a_new_truth(estimate: LatencyEstimate) 
     assert estimate.mean_s(20) == pytest.approx(batch_s(20), rel=0.01)
 
 
+def test_it_is_doubted_from_a_wild_batch_on_until_the_next_ones_have_decided(
+    estimate: LatencyEstimate,
+) -> None:
+    assert not estimate.is_doubted
+    estimate.observe(10, 10 * batch_s(10))
+    assert estimate.is_doubted
+    estimate.observe(10, batch_s(10))
+    assert not estimate.is_doubted
+    for _ in range(3):
+        estimate.observe(10, 10 * batch_s(10))
+    assert not estimate.is_doubted
+
+
 def test_a_wild_batch_now_and_then_is_none_of_three_in_a_row(estimate: LatencyEstimate) -> None:
     for _ in range(10):
         for latency_s in (10 * batch_s(20), batch_s(20)):

@@ -35,6 +35,23 @@ def test_one_that_is_overdue_is_expected_to_be_as_late_again(member: Member) -> 
     assert member.free_in_s(2.018) == pytest.approx(1.0)
 
 
+def test_it_is_done_with_as_many_whole_batches_as_there_is_time_for(member: Member) -> None:
+    assert member.done_within(0.017, waiting=100, now=1.0) == 0
+    assert member.done_within(0.040, waiting=100, now=1.0) == 16
+    assert member.done_within(0.400, waiting=100, now=1.0) == 100
+    member.started(8, 1.0)
+    assert member.done_within(0.040, waiting=100, now=1.0) == 8
+
+
+def test_fewer_than_a_full_batch_are_done_sooner(member: Member) -> None:
+    assert member.done_within(0.013, waiting=2, now=1.0) == 2
+
+
+def test_of_one_that_is_not_known_a_batch_is_expected_at_once() -> None:
+    member = Member(FixedSize(8, 0.05), LatencyEstimate())
+    assert member.done_within(0.001, waiting=100, now=1.0) == 8
+
+
 def test_it_counts_what_it_answered(member: Member) -> None:
     for size in (8, 3):
         member.observe(size, 0.02)

@@ -181,6 +181,16 @@ async def test_a_slow_replica_leaves_what_a_busy_one_would_have_done_sooner() ->
     assert sum(len(taken.tasks) for taken in given_to_fast) == 36
 
 
+async def test_a_slow_replica_leaves_all_the_batches_that_others_would_have_done_sooner() -> None:
+    rig = Rig()
+    fast, slow = rig.member(0.1, limit=4), rig.member(1.0, limit=4)
+    given_to_fast, given_to_slow = rig.serve(fast, 0.1), rig.serve(slow, 1.0)
+    rig.ask(32)  # eight batches of the fast one: 0.8 s
+    await asyncio.sleep(0.9)
+    assert sum(len(taken.tasks) for taken in given_to_fast) == 32
+    assert given_to_slow == []
+
+
 async def test_a_slow_replica_takes_what_the_others_would_not_have_done_sooner() -> None:
     rig = Rig()
     fast, slow = rig.member(0.1, limit=1), rig.member(0.35, limit=1)
@@ -234,6 +244,24 @@ async def test_a_replica_that_became_slow_gets_less_and_comes_back_by_being_prob
     pace["s"] = 0.05
     await load(3 * PROBE_S)
     assert await load(5) > healthy / 2
+
+
+async def test_a_slow_replica_whose_probe_was_fast_has_soon_shown_that_it_recovered() -> None:
+    rig = Rig()
+    steady, slow = rig.member(0.05, limit=2), rig.member(0.9, limit=2)
+    for _ in range(50):
+        slow.observe(1, 0.9)
+    probed_after = slow.queries
+    rig.serve(steady, 0.05)
+    rig.serve(slow, 0.05)
+    while slow.queries == probed_after:
+        rig.ask(1)
+        await asyncio.sleep(0.03)
+    since_first_probe = rig.now()
+    while slow.mean_s(1) > 0.1:
+        rig.ask(1)
+        await asyncio.sleep(0.03)
+    assert rig.now() - since_first_probe < PROBE_S
 
 
 # Predictive drop and admission
@@ -328,6 +356,18 @@ async def test_a_batch_that_is_not_full_waits_for_more_from_its_first_query_on()
     assert rig.now() == pytest.approx(started + 0.2)
     assert taken.tasks == tasks(asked)
     assert taken.batch.ended_by == "wait_expired"
+
+
+async def test_the_next_batch_waits_no_longer_than_the_first_one_did() -> None:
+    rig = Rig()
+    rig.scheduler.wait_s = 0.2
+    batches = rig.serve(rig.member(0.1), 0.1)
+    for number in range(1, 4):
+        asked = rig.ask()
+        await asyncio.sleep(0.25)
+        assert len(batches) == number
+        assert batches[-1].tasks == tasks(asked)
+        await asyncio.sleep(1)
 
 
 async def test_a_full_batch_does_not_wait() -> None:

@@ -44,6 +44,7 @@ def outcomes(lag_s: float = 0.0) -> Outcomes:
         by_model=np.array([True, True, False, False, False, False, False]),
         lag_s=np.full(7, lag_s),
         cpu_s=7e-4,
+        started_s=0.0,
     )
 
 
