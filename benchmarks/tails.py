@@ -40,7 +40,7 @@ class Lengths:
     """Of a time line: before, while a replica is slow, and afterwards."""
 
 
-QUICK = Lengths(1, 0.5, 1.0, 1.5)
+QUICK = Lengths(1, 0.3, 0.5, 1.5)
 
 
 def main() -> None:
