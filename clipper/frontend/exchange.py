@@ -16,15 +16,22 @@ from clipper.frontend.frames import read_frames
 from clipper.frontend.options import Options
 from clipper.frontend.pieces import Piece
 from clipper.serving.predictor import Predictor
-from clipper.serving.query import Query
+from clipper.serving.query import LATE, Query
 from clipper.serving.snapshot import Route
 
 Respond = Callable[[int, bytes], None]
 """Called once with the status and the JSON body."""
 
 OVERLOADED = 429
+BEHIND = 0.5
+"""A query that comes to its turn when so much of the SLO has gone by is not even read. With more to
+do than it can, the daemon would else work on queries whose time is nearly over, and on those only;
+to refuse a few of them unread lets it catch up, so that the next ones have time."""
+UNREAD = "The daemon has more to do than it can, and did not read the query."
 
 _encode = msgspec.json.Encoder().encode
+
+REJECTED_UNREAD = _encode({"error": "Overloaded", "cause": UNREAD})
 
 
 class Exchange(msgspec.Struct, eq=False):
@@ -43,6 +50,9 @@ class Exchange(msgspec.Struct, eq=False):
     ) -> None:
         """Decode a body and submit its queries; the response may come before this returns."""
         self.predictor = predictor
+        if predictor.now() - arrived > BEHIND * route.slo_s and self._may_stay_unread(pieces):
+            self._refuse(predictor, route, arrived)
+            return
         try:
             request = _read(pieces, route, self.options)
         except InvalidInput as error:
@@ -64,6 +74,21 @@ class Exchange(msgspec.Struct, eq=False):
             predictor.submit(query)
             if not self.unanswered:  # one was rejected, and so is the whole request
                 break
+
+    def _may_stay_unread(self, pieces: Sequence[Piece]) -> bool:
+        """Whether one answer will do, and a plain one, as far as can be told without reading."""
+        options = self.options
+        if options.is_framed or options.explain:
+            return False
+        return all(b"input_batch" not in piece for piece in pieces)
+
+    def _refuse(self, predictor: Predictor, route: Route, arrived: float) -> None:
+        """Answer without having read what was asked, for next to nothing."""
+        query_id = predictor.refuse(route, arrived)
+        if route.app.on_overload == "reject":
+            self.respond(OVERLOADED, REJECTED_UNREAD)
+        else:
+            self.respond(200, b'{"query_id":%d%b' % (query_id, _unread(route.default.json)))
 
     def _arrive(self, query: Query) -> None:
         if not self.unanswered:  # the request was refused meanwhile
@@ -128,6 +153,14 @@ def encode_prediction(query: Query, explain: bool) -> bytes:
             query.cache.encode(),
         )
     return answer + b"}"
+
+
+@lru_cache(maxsize=1024)
+def _unread(default: bytes) -> bytes:
+    """What follows the id in the answer to a query that was not read."""
+    why = _encode(f"{LATE}: {UNREAD}")
+    answer = b',"output":%b,"default":true,"default_explanation":%b' % (default, why)
+    return answer + _credits((), 0.0) + b"}"
 
 
 @lru_cache(maxsize=4096)

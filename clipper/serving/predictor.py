@@ -29,7 +29,7 @@ from clipper.selection.policy import State
 from clipper.serving.ids import QueryIds
 from clipper.serving.journal import Journal, Record
 from clipper.serving.query import FAILED, LATE, NO_MODELS, Query
-from clipper.serving.snapshot import Snapshot
+from clipper.serving.snapshot import Route, Snapshot
 from clipper.serving.states import SelectionStates
 
 LOADING_SHARE = 0.5
@@ -78,6 +78,15 @@ class Predictor:
             self._default(query, "no_model", NO_MODELS)
         if not query.is_settled:
             route.expiry.watch(query)
+
+    def refuse(self, route: Route, arrived: float) -> int:
+        """Count a query that is refused unread; its id."""
+        stats = route.stats
+        stats.count("rejected" if route.app.on_overload == "reject" else "overloaded")
+        stats.latency.observe(self.now() - arrived)
+        query_id = self._ids.take()
+        self._journal.write(query_id, route.record)
+        return query_id
 
     def _select(self, query: Query) -> None:
         """Ask the policy; its state is loaded first where it is not in memory."""

@@ -62,13 +62,15 @@ async def rig(store: MemoryStore) -> AsyncIterator[Rig]:
     await rig.close()
 
 
-def begin(rig: Rig, body: bytes | dict[str, Any], **options: Any) -> tuple[Answers, Exchange]:
-    """Start a request to application `a`."""
+def begin(
+    rig: Rig, body: bytes | dict[str, Any], age_s: float = 0.0, **options: Any
+) -> tuple[Answers, Exchange]:
+    """Start a request to application `a`, which came so long ago."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     answers = Answers()
     exchange = Exchange(answers, Options(**options))
     route, now = rig.predictor.snapshot["a"], rig.predictor.now()
-    exchange.begin(rig.predictor, route, [raw], now)
+    exchange.begin(rig.predictor, route, [raw], now - age_s)
     return answers, exchange
 
 
@@ -331,3 +333,33 @@ async def test_more_frames_than_a_request_may_have_are_refused(rig: Rig) -> None
     status, refusal = answers.one
     assert (status, refusal["error"]) == (400, "Query processing error")
     assert counted(rig) == {}
+
+
+@pytest.mark.parametrize("on_overload", ["default", "reject"])
+async def test_what_comes_to_its_turn_too_late_is_refused_unread(
+    store: MemoryStore, on_overload: str
+) -> None:
+    rig = Rig(store)
+    app = application("a", "m", on_overload=on_overload)
+    rig.serve(configuration([app], ["m:1"]))
+    answers, _ = begin(rig, b"not even JSON", age_s=0.6 * SLO_S)
+    status, body = answers.one
+    if on_overload == "reject":
+        assert (status, body["error"]) == (429, "Overloaded")
+        assert "did not read the query" in body["cause"]
+    else:
+        assert (status, body["output"], body["default"]) == (200, -1, True)
+        assert "did not read the query" in body["default_explanation"]
+    assert counted(rig) == {"overloaded" if on_overload == "default" else "rejected": 1}
+    assert rig.predictor.active == 0
+    await rig.close()
+
+
+async def test_what_has_time_left_or_needs_several_answers_is_read(rig: Rig) -> None:
+    await rig.start("m:1", Behaviour(fixed_s=0.01))
+    answers, _ = begin(rig, {"input": "x"}, age_s=0.4 * SLO_S)
+    await asyncio.sleep(SLO_S)
+    assert not answers.body["default"]
+    answers, _ = begin(rig, {"input_batch": ["x", "y"]}, age_s=0.6 * SLO_S)
+    await asyncio.sleep(SLO_S)
+    assert len(answers.body["batch_predictions"]) == 2
