@@ -27,9 +27,8 @@ class Member:
         """When it last took a batch."""
         self.resting: asyncio.Future[bool] | None = None
         """Set while it waits for work."""
-        self.telling_s = 0.0
-        """How long it takes, for each query of a batch, to tell who waits: nothing much, unless the
-        daemon itself has more to do than it can."""
+        self._told = self._telling_s = 0.0
+        """How many were told what became of them of late, and how long that took."""
         self.batches = self.queries = 0
         """What it answered."""
 
@@ -41,6 +40,14 @@ class Member:
     def mean_s(self, size: int) -> float:
         """How long a batch takes as a rule; 0 while nothing is known."""
         return min(self.estimate.mean_s(size), self.control.objective_s)
+
+    @property
+    def telling_s(self) -> float:
+        """How long it takes, for each query of a batch, to tell who waits.
+
+        Nothing much, unless the daemon itself has more to do than it can.
+        """
+        return self._telling_s / self._told if self._told else 0.0
 
     def needed_s(self, size: int) -> float:
         """How long it takes, but for one in ten, until the last of a batch has its answer."""
@@ -79,4 +86,6 @@ class Member:
 
     def told(self, size: int, seconds: float) -> None:
         """The last of a batch had its answer so long after the outputs were there."""
-        self.telling_s += FORGETTING * (seconds / size - self.telling_s)
+        kept = 1 - FORGETTING
+        self._told = kept * self._told + size
+        self._telling_s = kept * self._telling_s + seconds

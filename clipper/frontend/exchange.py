@@ -23,7 +23,7 @@ Respond = Callable[[int, bytes], None]
 """Called once with the status and the JSON body."""
 
 OVERLOADED = 429
-BEHIND = 0.5
+BEHIND = 0.3
 """A query that comes to its turn when so much of the SLO has gone by is not even read. With more to
 do than it can, the daemon would else work on queries whose time is nearly over, and on those only;
 to refuse a few of them unread lets it catch up, so that the next ones have time."""

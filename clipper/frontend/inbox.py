@@ -5,9 +5,9 @@ requests are decoded takes tens of milliseconds, in which a replica that is done
 and what comes meanwhile seems to come later than it did. So a turn that has been long decodes
 nothing more: it notes what else came, and when, and the next turns go on with that.
 
-What is read at the beginning of a turn came during the one before. Where that one was busy, the
-request counts as having come at its beginning: to answer it in time, it must not seem younger than
-it is.
+What a connection brings has waited for the turn to end in which it came. How late the loop is, is
+heard from a clock that ticks while requests come; a request counts as that much older: to be
+answered in time, it must not seem younger than it is.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 SLICE_S = 0.001
+TICK_S = 0.005
 LONG_S = 2 * SLICE_S
 """uvloop counts in whole milliseconds, so that a turn seems to have begun up to one earlier."""
 
@@ -26,6 +27,9 @@ class Loop(Protocol):
 
     def time(self) -> float:
         """When the turn began, in seconds."""
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> object:
+        """Call it after so many seconds."""
 
     def call_soon(self, callback: Callable[..., object], *args: Any) -> object:
         """Call it in the next turn."""
@@ -38,29 +42,32 @@ class Inbox:
         self._loop: Loop = loop or asyncio.get_running_loop()
         self._now = now
         self._waiting: deque[tuple[Callable[[float], None], float]] = deque()
-        self._turn_began = self._active = self._loop.time()
-        """The turn in which a request came or was begun, and when in it that was the last time."""
-        self._behind_s = 0.0
-        """How long the turn before was busy with that, where it was long."""
+        self._lag_s = 0.0
+        """How late the clock ticked, where that is worth mentioning."""
+        self._is_ticking = self._is_asked = False
+        """Asked: since the last tick."""
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def arrival(self) -> tuple[float, bool]:
         """When what was just received came, and whether it has to wait for its turn."""
-        now = self._now()
-        turn_began = self._loop.time()
-        if turn_began > self._turn_began:
-            self._next_turn(turn_began)
-        self._active = now
+        now, turn_began = self._now(), self._loop.time()
+        self._is_asked = True
+        if not self._is_ticking:
+            self._is_ticking, self._lag_s = True, 0.0
+            self._loop.call_later(TICK_S, self._tick, now + TICK_S)
         if self._waiting or now - turn_began > LONG_S:
-            return turn_began - self._behind_s, True
-        return now - self._behind_s, False
+            return turn_began - self._lag_s, True
+        return now - self._lag_s, False
 
-    def _next_turn(self, began: float) -> None:
-        busy_s = self._active - self._turn_began
-        self._behind_s = busy_s if busy_s > LONG_S else 0.0
-        self._turn_began = self._active = began
+    def _tick(self, due: float) -> None:
+        now = self._now()
+        lag_s = now - due
+        self._lag_s = lag_s if lag_s > LONG_S else 0.0
+        self._is_ticking, self._is_asked = self._is_asked, False
+        if self._is_ticking:
+            self._loop.call_later(TICK_S, self._tick, now + TICK_S)
 
     def add(self, begin: Callable[[float], None], arrived: float) -> None:
         """Begin with this when those before it are begun."""
@@ -69,11 +76,10 @@ class Inbox:
         self._waiting.append((begin, arrived))
 
     def _work(self) -> None:
-        self._next_turn(self._loop.time())
         until = self._now() + SLICE_S
-        while self._waiting and self._active <= until:
+        while self._waiting:
+            if self._now() > until:
+                self._loop.call_soon(self._work)
+                return
             begin, arrived = self._waiting.popleft()
             begin(arrived)
-            self._active = self._now()
-        if self._waiting:
-            self._loop.call_soon(self._work)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clipper.frontend.inbox import SLICE_S, Inbox
+from clipper.frontend.inbox import SLICE_S, TICK_S, Inbox
 
 
 class Turns:
@@ -15,6 +15,7 @@ class Turns:
     def __init__(self) -> None:
         self.now = self.began = 100.0
         self.soon: list[Callable[[], object]] = []
+        self.later: list[tuple[float, Callable[[], object]]] = []
 
     def time(self) -> float:
         return self.began
@@ -22,11 +23,16 @@ class Turns:
     def call_soon(self, callback: Callable[..., object], *args: Any) -> None:
         self.soon.append(partial(callback, *args))
 
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> None:
+        self.later.append((self.now + delay, partial(callback, *args)))
+
     def turn(self) -> None:
         """The next turn begins, and does what it was told to."""
         self.began = self.now
+        due = [one for one in self.later if one[0] <= self.now]
+        self.later = [one for one in self.later if one not in due]
         soon, self.soon = self.soon, []
-        for callback in soon:
+        for callback in [*(callback for _, callback in due), *soon]:
             callback()
 
 
@@ -74,18 +80,33 @@ def test_who_comes_while_others_wait_waits_behind_them(turns: Turns, inbox: Inbo
     assert inbox.arrival()[1]
 
 
-def test_what_is_read_after_a_busy_turn_came_during_it(turns: Turns, inbox: Inbox) -> None:
+def test_where_the_loop_is_late_requests_are_older_than_they_seem(
+    turns: Turns, inbox: Inbox
+) -> None:
     inbox.arrival()
     turns.now += 0.03
-    inbox.arrival()
     turns.turn()
     arrived, has_to_wait = inbox.arrival()
-    assert arrived == pytest.approx(100.0)
+    assert arrived == pytest.approx(turns.now - (0.03 - TICK_S))
     assert not has_to_wait
 
 
-def test_what_is_read_after_an_idle_turn_came_just_now(turns: Turns, inbox: Inbox) -> None:
-    inbox.arrival()
+def test_a_loop_that_is_on_time_again_makes_nobody_older(turns: Turns, inbox: Inbox) -> None:
+    for length_s in (0.03, TICK_S):
+        inbox.arrival()
+        turns.now += length_s
+        turns.turn()
+    assert inbox.arrival() == (turns.now, False)
+
+
+def test_the_clock_stops_when_no_requests_come(turns: Turns, inbox: Inbox) -> None:
+    for _ in range(2):
+        inbox.arrival()
+        turns.now += 0.03
+        turns.turn()
+    turns.now += 0.03
+    turns.turn()
+    assert not turns.later
     turns.now += 60.0
     turns.turn()
     assert inbox.arrival() == (turns.now, False)
