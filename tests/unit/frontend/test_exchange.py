@@ -357,7 +357,7 @@ async def test_what_comes_to_its_turn_too_late_is_refused_unread(
 
 async def test_what_has_time_left_or_needs_several_answers_is_read(rig: Rig) -> None:
     await rig.start("m:1", Behaviour(fixed_s=0.01))
-    answers, _ = begin(rig, {"input": "x"}, age_s=0.4 * SLO_S)
+    answers, _ = begin(rig, {"input": "x"}, age_s=0.2 * SLO_S)
     await asyncio.sleep(SLO_S)
     assert not answers.body["default"]
     answers, _ = begin(rig, {"input_batch": ["x", "y"]}, age_s=0.6 * SLO_S)
