@@ -23,6 +23,8 @@ class Member:
         self.is_busy = False
         self.busy_until = 0.0
         """When the batch of one that is busy is expected back."""
+        self.free_since = 0.0
+        """When it last began to wait for a batch; kept only where batches may wait for more."""
         self.worked_at = 0.0
         """When it last took a batch."""
         self.resting: asyncio.Future[bool] | None = None

@@ -11,8 +11,10 @@ Replicas take work from one queue when they are free. Four rules decide who take
   99th percentile answers a tenth less under overload). Whoever has no chance is refused on arrival
   already (see `forecast`).
 * **Delayed batching** (Clipper, NSDI '17, "Delayed Batching"), where the model asks for it: a batch
-  that is not full waits for more, counted from when its first query was queued, and never so long
-  that the first would be late.
+  that is not full waits for more, and never so long that its first query would be late. The paper
+  counts from when that query came; we count from when it could have been sent, if that is later:
+  callers who have just been answered ask again in a moment, and would else form a second group that
+  takes turns with the first for ever.
 * **Probing.** A replica that is too slow to be given work could never show that it has recovered.
   Now and then it gets a copy of a query that waits; whoever answers first, answers.
 """
@@ -43,6 +45,8 @@ RANKING_S = 0.1
 """How long the fastest replica is taken for the fastest."""
 GLANCE = 0.25
 """A slow replica that left everything to others looks again after this share of its own time."""
+TIMER_S = 0.0005
+"""Timers are no more exact than that, and may fire so much early."""
 NEVER = float("inf")
 
 
@@ -170,6 +174,8 @@ class Scheduler:
     async def take(self, member: Member) -> Taken | None:
         """The next batch for a replica, waiting for it; None once it is to stop."""
         member.is_busy = False
+        if self.wait_s:
+            member.free_since = self._now()
         while limit := member.limit:
             found = self._next(member, limit)
             if isinstance(found, Taken):
@@ -214,7 +220,7 @@ class Scheduler:
         now, size = self._now(), min(waiting, limit)
         if self.wait_s and waiting < limit:
             until = self._patience(member, waiting)
-            if until > now:
+            if until > now + TIMER_S:
                 self._enough = limit
                 return Rest(until)
         if len(self.members) > 1 and self.is_slow(member, size, now):
@@ -230,7 +236,8 @@ class Scheduler:
         """Until when a batch may wait for more."""
         head = self.queue.head
         assert head is not None
-        return min(head.queued_at + self.wait_s, head.deadline - member.p99_s(waiting + 1))
+        ready_at = max(head.queued_at, member.free_since)
+        return min(ready_at + self.wait_s, head.deadline - member.p99_s(waiting + 1))
 
     def _leftovers(self, member: Member, limit: int, now: float) -> Taken | Rest:
         """What a slow replica takes: what nobody else would be done with sooner."""

@@ -398,15 +398,44 @@ async def test_the_wait_never_makes_the_first_query_late() -> None:
     assert rig.stats.shed == 0
 
 
-async def test_what_waited_while_the_replica_was_busy_waits_no_longer_than_it_should() -> None:
+async def test_what_waited_while_the_replica_was_busy_waits_on_for_those_it_has_answered() -> None:
     rig = Rig()
     rig.scheduler.wait_s = 0.2
     member = rig.member()
-    rig.ask()
+    asked = rig.ask()
     await asyncio.sleep(1)
     started = rig.now()
-    assert await rig.take(member) is not None
-    assert rig.now() == started
+    taking = rig.take(member)
+    await asyncio.sleep(0.1)
+    asked += rig.ask()
+    taken = await taking
+    assert taken is not None
+    assert rig.now() == pytest.approx(started + 0.2)
+    assert taken.tasks == tasks(asked)
+
+
+@pytest.mark.parametrize(("wait_s", "size"), [(0.0, 4), (0.2, 8)])
+async def test_two_groups_who_ask_again_when_they_are_answered_become_one(
+    wait_s: float, size: int
+) -> None:
+    rig = Rig()
+    rig.scheduler.wait_s = wait_s
+    member = rig.member(1.0, limit=100)
+    sizes: list[int] = []
+
+    async def serve() -> None:
+        while taken := await rig.scheduler.take(member):
+            sizes.append(len(taken.tasks))
+            await asyncio.sleep(1.0)
+            asyncio.get_running_loop().call_later(0.1, rig.ask, len(taken.tasks))
+
+    serving = rig.tasks.spawn("serve", serve())
+    rig.ask(4)
+    await asyncio.sleep(0.5)
+    rig.ask(4)
+    await asyncio.sleep(20)
+    assert sizes[-2:] == [size, size]
+    serving.cancel()
 
 
 async def test_who_waits_for_a_fuller_batch_and_is_cancelled_leaves_it_to_another() -> None:
