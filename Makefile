@@ -57,7 +57,7 @@ bench-workers: $(INSTALLED) ## two worker processes beside one (needs wrk)
 bench-binary: $(INSTALLED) ## inputs as JSON and as frames (needs wrk)
 	$(BIN)/python benchmarks/binary.py $(ARGS)
 
-bench-goodput: $(INSTALLED) ## what is answered in time under overload (needs wrk; takes half an hour)
+bench-goodput: $(INSTALLED) ## what is answered in time under overload (needs wrk; takes a quarter of an hour)
 	$(BIN)/python benchmarks/goodput.py $(ARGS)
 
 bench-profile: $(INSTALLED) ## where the time of a query goes, and what its cost grows with (needs wrk)

@@ -47,7 +47,7 @@ class Plan:
     warm_up_s: float
 
 
-FULL = Plan(MODELS, SYSTEMS, (0.3, 0.6, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0), 4.0, 4.0)
+FULL = Plan(MODELS, SYSTEMS, (0.3, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0), 3.0, 4.0)
 QUICK = Plan(("sleeping",), (SYSTEMS[1], OURS), (2.0,), 1.0, 1.0)
 
 

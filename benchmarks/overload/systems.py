@@ -41,7 +41,7 @@ class System:
 
 OURS = System("Clipper", "")
 SYSTEMS = (
-    System("no batching", "fifo", batch_size=1),
+    System("no batching, expired dropped", "expired", batch_size=1),
     System("AIMD, FIFO", "fifo"),
     System("AIMD, FIFO, expired dropped", "expired"),
     OURS,

@@ -38,7 +38,7 @@ SETTINGS = {
     "noop": (ALONE, TWO),
     "classifier": (ALONE, TWO),
     # 5 ms a batch, however small: it pays to wait for those who ask again when they are answered.
-    "sleeping": (ALONE, Setting("wait 3 ms", batching={"wait_ms": 3})),
+    "sleeping": (ALONE, Setting("wait 1 ms", batching={"wait_ms": 1})),
 }
 
 
