@@ -86,6 +86,21 @@ def test_a_slow_replica_is_measured_in_turn_and_as_it_comes_and_goes() -> None:
     assert (ROOT / "benchmarks" / "results" / "tails.png").exists()
 
 
+def test_overload_is_measured_with_older_rules_and_with_ours() -> None:
+    needs_wrk()
+    report = report_of("goodput")
+    assert report["capacities"]["sleeping"] > 0
+    rows = {(row["system"], row["kind"]): row for row in report["rows"]}
+    systems = {system for system, _ in rows}
+    assert len(systems) == 2
+    for system in systems:
+        assert rows[system, "load"]["offered"] > 0
+        assert 0 <= rows[system, "load"]["goodput_share"] <= 1
+        assert len(rows[system, "mixed"]["shares"]) == 2
+        assert any(share is not None for share in rows[system, "pulse"]["shares"])
+    assert (ROOT / "benchmarks" / "results" / "goodput.png").exists()
+
+
 def test_batches_that_wait_are_measured_and_are_larger() -> None:
     needs_wrk()
     at_once, waiting = report_of("delayed_batching")["rows"]
