@@ -159,6 +159,8 @@ class Dispatcher:
         Where queries wait, the next batch goes out before anybody is told; where none do, whoever
         is told comes before what we learn.
         """
+        if len(self.scheduler.members) > 1:
+            self._take_back_copies(part)
         outputs = deque(zip(part, answer.outputs, strict=True))
         told = partial(self._told, len(part), self.now())
         if len(self.scheduler.queue):
@@ -167,6 +169,12 @@ class Dispatcher:
         else:
             in_slices(self._settle, outputs, told)
             self._loop.call_soon(self._learn, len(part), latency_s, answer.model_s)
+
+    def _take_back_copies(self, part: list[Task]) -> None:
+        """What is answered need not be asked again."""
+        for task in part:
+            if task.is_queued:
+                self.scheduler.queue.withdraw(task)
 
     def _learn(self, size: int, latency_s: float, model_s: float) -> None:
         stats = self.stats

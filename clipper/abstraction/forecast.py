@@ -35,7 +35,7 @@ class Forecast:
         if self.done_at(len(queue), now) <= deadline:
             return False
         # Whoever is due before the next batch is done will be dropped, and is in nobody's way.
-        ahead = queue.ahead(deadline) - queue.ahead(self._next_done_at)
+        ahead = max(0, queue.ahead(deadline) - queue.ahead(self._next_done_at))
         return self.done_at(ahead, now) > deadline
 
     def done_at(self, ahead: int, now: float) -> float:

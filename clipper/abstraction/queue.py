@@ -134,7 +134,10 @@ class BatchQueue:
     def put_back(self, tasks: Sequence[Task]) -> None:
         """Queue tasks again that are with a replica; they were admitted, so no limit applies."""
         for task in tasks:
+            queued_at = task.queued_at
             self._push(task)
+            if task.sent:  # a copy; the other one may answer first, and tells how long it waited
+                task.queued_at = queued_at
 
     def _push(self, task: Task) -> None:
         line = self._line

@@ -45,8 +45,8 @@ RANKING_S = 0.1
 """How long the fastest replica is taken for the fastest."""
 GLANCE = 0.25
 """A slow replica that left everything to others looks again after this share of its own time."""
-TIMER_S = 0.0005
-"""Timers are no more exact than that, and may fire so much early."""
+TIMER_S = 0.001
+"""Timers are no more exact than that, early or late."""
 NEVER = float("inf")
 
 
@@ -119,7 +119,8 @@ class Scheduler:
         queue = self.queue
         if self._idle:
             queue.put(task)
-            if len(queue) >= self._enough:
+            # Whoever waits for a full batch waits for the first of it, which may be another now.
+            if len(queue) >= self._enough or queue.head is task:
                 self._wake()
             return
         if self._forecast is None and self._last is not None:
@@ -137,7 +138,9 @@ class Scheduler:
 
     def hedge(self, tasks: Sequence[Task]) -> None:
         """A replica is overdue with these: another gets copies, as far as the budget goes."""
-        chosen = self.hedges.spend([task for task in tasks if task.waiters and task.sent == 1])
+        chosen = self.hedges.spend(
+            [task for task in tasks if task.waiters and task.sent == 1 and not task.is_queued]
+        )
         self.queue.stats.hedged += len(chosen)
         self.put_back(chosen)
 
@@ -226,18 +229,28 @@ class Scheduler:
         if len(self.members) > 1 and self.is_slow(member, size, now):
             return self._leftovers(member, limit, now)
         dropped = self.queue.late(limit, member.needed_s)
+        if dropped == waiting and now - member.worked_at > PROBE_S:
+            dropped -= 1  # or nothing would ever show that it has become faster
         if dropped:
             tasks = deque(self.queue.drop(dropped))
             # A batch is sent first: to tell so many takes its time.
-            self._loop.call_soon(in_slices, self.queue.settle_dropped, tasks)
+            self._loop.call_soon(in_slices, self._settle_dropped, tasks)
         return self._form(member, limit, now, is_crowded=dropped > 0)
+
+    def _settle_dropped(self, task: Task) -> None:
+        if task.deadline > task.due and task.is_last_hope:
+            self.put_back([task])  # somebody with more time has joined meanwhile
+        else:
+            self.queue.settle_dropped(task)
 
     def _patience(self, member: Member, waiting: int) -> float:
         """Until when a batch may wait for more."""
         head = self.queue.head
         assert head is not None
         ready_at = max(head.queued_at, member.free_since)
-        return min(ready_at + self.wait_s, head.deadline - member.p99_s(waiting + 1))
+        size = waiting + 1
+        needed_s = max(member.p99_s(size), member.needed_s(size)) + 2 * TIMER_S
+        return min(ready_at + self.wait_s, head.deadline - needed_s)
 
     def _leftovers(self, member: Member, limit: int, now: float) -> Taken | Rest:
         """What a slow replica takes: what nobody else would be done with sooner."""

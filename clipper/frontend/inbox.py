@@ -42,8 +42,11 @@ class Inbox:
         self._loop: Loop = loop or asyncio.get_running_loop()
         self._now = now
         self._waiting: deque[tuple[Callable[[float], None], float]] = deque()
-        self._lag_s = 0.0
-        """How late the clock ticked, where that is worth mentioning."""
+        self._lag_s = self._ticked_at = 0.0
+        """How late the clock ticked, where that is worth mentioning, and when. Only what is read in
+        that same turn has waited as long; if the loop is late again, the next tick says so."""
+        self._last = 0.0
+        """When the last request came."""
         self._is_ticking = self._is_asked = False
         """Asked: since the last tick."""
 
@@ -55,14 +58,19 @@ class Inbox:
         now, turn_began = self._now(), self._loop.time()
         self._is_asked = True
         if not self._is_ticking:
-            self._is_ticking, self._lag_s = True, 0.0
+            self._is_ticking = True
             self._loop.call_later(TICK_S, self._tick, now + TICK_S)
-        if self._waiting or now - turn_began > LONG_S:
-            return turn_began - self._lag_s, True
-        return now - self._lag_s, False
+        has_to_wait = bool(self._waiting) or now - turn_began > LONG_S
+        arrived = turn_began if has_to_wait else now
+        if turn_began - self._ticked_at <= LONG_S:
+            arrived -= self._lag_s
+        if 0 < self._last - arrived <= LONG_S:  # in order, as far as clocks can tell
+            arrived = self._last
+        self._last = arrived
+        return arrived, has_to_wait
 
     def _tick(self, due: float) -> None:
-        now = self._now()
+        now = self._ticked_at = self._now()
         lag_s = now - due
         self._lag_s = lag_s if lag_s > LONG_S else 0.0
         self._is_ticking, self._is_asked = self._is_asked, False
@@ -77,9 +85,10 @@ class Inbox:
 
     def _work(self) -> None:
         until = self._now() + SLICE_S
-        while self._waiting:
-            if self._now() > until:
+        try:
+            while self._waiting and self._now() <= until:
+                begin, arrived = self._waiting.popleft()
+                begin(arrived)
+        finally:
+            if self._waiting:
                 self._loop.call_soon(self._work)
-                return
-            begin, arrived = self._waiting.popleft()
-            begin(arrived)

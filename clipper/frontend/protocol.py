@@ -203,6 +203,8 @@ class Connection(MendedProtocol):
     def _begin(
         self, exchange: Exchange, route: Route, pieces: Sequence[Piece], arrived: float
     ) -> None:
+        if self._exchange is not exchange:  # its client has gone while it waited for its turn
+            return
         assert self.door.predictor is not None
         try:
             exchange.begin(self.door.predictor, route, pieces, arrived)

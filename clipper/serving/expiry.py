@@ -38,7 +38,7 @@ class Expiry(Generic[Q]):
         """The last deadline that joined the line; the timer is never set to a later one."""
         self._crowded = CROWDED
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.Handle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._line)
@@ -65,18 +65,19 @@ class Expiry(Generic[Q]):
 
     def _fire(self) -> None:
         """Expire what is due, and set the timer to the next query that is not settled."""
+        self._timer = None
         line = self._line
         # uvloop rounds timers to milliseconds, so one may fire that much early.
         due = self._loop.time() + 0.001
         left = SLICE
-        while left and line and (line[0].is_settled or line[0].deadline <= due):
-            query = line.popleft()
-            if not query.is_settled:
-                left -= 1
-                self._expire(query)
-        if not line:
-            self._timer = None
-        elif left:
-            self._timer = self._loop.call_at(line[0].deadline, self._fire)
-        else:  # others wait for the loop as well
-            self._timer = self._loop.call_soon(self._fire)
+        try:
+            while left and line and (line[0].is_settled or line[0].deadline <= due):
+                query = line.popleft()
+                if not query.is_settled:
+                    left -= 1
+                    self._expire(query)
+        finally:
+            if line and self._timer is None:
+                # At once where more are due: in between, the loop hears of what else has happened.
+                at = max(line[0].deadline, self._loop.time())
+                self._timer = self._loop.call_at(at, self._fire)

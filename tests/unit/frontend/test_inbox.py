@@ -91,6 +91,29 @@ def test_where_the_loop_is_late_requests_are_older_than_they_seem(
     assert not has_to_wait
 
 
+def test_only_what_is_read_in_the_turn_that_was_late_is_older(turns: Turns, inbox: Inbox) -> None:
+    inbox.arrival()
+    turns.now += 0.03
+    turns.turn()
+    turns.now += 0.003
+    turns.turn()
+    assert inbox.arrival() == (turns.now, False)
+
+
+def test_a_request_that_fails_does_not_stop_those_behind_it(turns: Turns, inbox: Inbox) -> None:
+    begun: list[float] = []
+
+    def fail(arrived: float) -> None:
+        raise ZeroDivisionError
+
+    inbox.add(fail, 1.0)
+    inbox.add(begun.append, 2.0)
+    with pytest.raises(ZeroDivisionError):
+        turns.turn()
+    turns.turn()
+    assert begun == [2.0]
+
+
 def test_a_loop_that_is_on_time_again_makes_nobody_older(turns: Turns, inbox: Inbox) -> None:
     for length_s in (0.03, TICK_S):
         inbox.arrival()
