@@ -95,10 +95,13 @@ def latency(results: Results, wanted_ms: float) -> Target | None:
 
 
 def cache_factor(results: Results, wanted: float) -> Target | None:
-    """Cache hits over misses."""
+    """Cache hits over misses, with the same setting."""
     rows = results.of("noop", 128)
-    hits, misses = fastest(rows, CACHED), fastest(rows, OURS)
-    if hits is None or misses is None:
+    hits = fastest(rows, CACHED)
+    if hits is None:
+        return None
+    misses = fastest([row for row in rows if row.setting == hits.setting], OURS)
+    if misses is None:
         return None
     name = "noop, 128 connections: requests/s from the cache over those past it"
     return Target(name, wanted, hits.medians[RATE] / misses.medians[RATE], OURS)
