@@ -24,13 +24,17 @@ class Member:
         self.busy_until = 0.0
         """When the batch of one that is busy is expected back."""
         self.free_since = 0.0
-        """When it last began to wait for a batch; kept only where batches may wait for more."""
+        """When it last began to wait for a batch; kept only where batches may wait for more, as are
+        the next two."""
+        self.answered = self.found = 0
+        """How many were in the batch before, and how many waited when that was done."""
         self.worked_at = 0.0
         """When it last took a batch."""
         self.resting: asyncio.Future[bool] | None = None
         """Set while it waits for work."""
         self._told = self._telling_s = 0.0
         """How many were told what became of them of late, and how long that took."""
+        self._taken = 0
         self.batches = self.queries = 0
         """What it answered."""
 
@@ -76,8 +80,14 @@ class Member:
     def started(self, size: int, now: float) -> None:
         """It has a batch in hand from now on."""
         self.is_busy = True
+        self._taken = size
         self.busy_until = now + self.mean_s(size)
         self.worked_at = now
+
+    def free(self, now: float, waiting: int) -> None:
+        """It begins to wait for a batch."""
+        self.free_since = now
+        self.answered, self.found = self._taken, waiting
 
     def observe(self, size: int, latency_s: float) -> None:
         """Its batch took so long."""

@@ -178,7 +178,7 @@ class Scheduler:
         """The next batch for a replica, waiting for it; None once it is to stop."""
         member.is_busy = False
         if self.wait_s:
-            member.free_since = self._now()
+            member.free(self._now(), len(self.queue))
         while limit := member.limit:
             found = self._next(member, limit)
             if isinstance(found, Taken):
@@ -221,10 +221,10 @@ class Scheduler:
         if not waiting:
             return Rest()
         now, size = self._now(), min(waiting, limit)
-        if self.wait_s and waiting < limit:
+        if self.wait_s and waiting < (enough := self._expected(member, limit)):
             until = self._patience(member, waiting)
             if until > now + TIMER_S:
-                self._enough = limit
+                self._enough = enough
                 return Rest(until)
         if len(self.members) > 1 and self.is_slow(member, size, now):
             return self._leftovers(member, limit, now)
@@ -242,6 +242,15 @@ class Scheduler:
             self.put_back([task])  # somebody with more time has joined meanwhile
         else:
             self.queue.settle_dropped(task)
+
+    def _expected(self, member: Member, limit: int) -> int:
+        """What a batch may wait for at most: a full one, or all that are known to ask.
+
+        These are those whom the replica has just answered, and those who waited when it was free.
+        """
+        if self._now() - member.free_since > self.wait_s or not member.answered:
+            return limit
+        return min(limit, member.answered + member.found)
 
     def _patience(self, member: Member, waiting: int) -> float:
         """Until when a batch may wait for more."""
@@ -281,7 +290,7 @@ class Scheduler:
         tasks, ending = self.queue.pop(limit, skipping)
         if not tasks:
             return Rest()
-        if ending == "queue_empty" and self.wait_s:
+        if ending == "queue_empty" and self.wait_s and len(tasks) < self._expected(member, limit):
             ending = "wait_expired"
         taken = self._send(member, tasks, Batch(len(tasks), limit, ending), now)
         if self.hedges.share:

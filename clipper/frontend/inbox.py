@@ -42,9 +42,11 @@ class Inbox:
         self._loop: Loop = loop or asyncio.get_running_loop()
         self._now = now
         self._waiting: deque[tuple[Callable[[float], None], float]] = deque()
-        self._lag_s = self._ticked_at = 0.0
-        """How late the clock ticked, where that is worth mentioning, and when. Only what is read in
-        that same turn has waited as long; if the loop is late again, the next tick says so."""
+        self._lag_s = 0.0
+        """How late the clock ticked, where that is worth mentioning."""
+        self._late_turn: float | None = 0.0
+        """The turn in which something was read for the first time after that. Only what is read in
+        it has waited as long; if the loop is late again, the next tick says so."""
         self._last = 0.0
         """When the last request came."""
         self._is_ticking = self._is_asked = False
@@ -62,7 +64,9 @@ class Inbox:
             self._loop.call_later(TICK_S, self._tick, now + TICK_S)
         has_to_wait = bool(self._waiting) or now - turn_began > LONG_S
         arrived = turn_began if has_to_wait else now
-        if turn_began - self._ticked_at <= LONG_S:
+        if self._late_turn is None:
+            self._late_turn = turn_began
+        if turn_began == self._late_turn:
             arrived -= self._lag_s
         if 0 < self._last - arrived <= LONG_S:  # in order, as far as clocks can tell
             arrived = self._last
@@ -70,9 +74,9 @@ class Inbox:
         return arrived, has_to_wait
 
     def _tick(self, due: float) -> None:
-        now = self._ticked_at = self._now()
+        now = self._now()
         lag_s = now - due
-        self._lag_s = lag_s if lag_s > LONG_S else 0.0
+        self._lag_s, self._late_turn = lag_s if lag_s > LONG_S else 0.0, None
         self._is_ticking, self._is_asked = self._is_asked, False
         if self._is_ticking:
             self._loop.call_later(TICK_S, self._tick, now + TICK_S)

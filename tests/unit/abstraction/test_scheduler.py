@@ -478,6 +478,28 @@ async def test_two_groups_who_ask_again_when_they_are_answered_become_one(
     serving.cancel()
 
 
+async def test_a_batch_does_not_wait_when_all_have_come_who_are_known_to_ask() -> None:
+    rig = Rig()
+    rig.scheduler.wait_s = 1.0
+    member = rig.member(0.1, limit=100)
+    rig.ask(4)
+    assert await rig.take(member) is not None
+    await asyncio.sleep(0.1)
+    waiting = rig.ask(2)
+    taking = rig.take(member)
+    await asyncio.sleep(0.2)
+    again = rig.ask(3)
+    await asyncio.sleep(0.2)
+    assert not taking.done()
+    again += rig.ask(1)
+    started = rig.now()
+    taken = await taking
+    assert taken is not None
+    assert rig.now() == started
+    assert taken.tasks == tasks([*waiting, *again])
+    assert taken.batch.ended_by == "queue_empty"
+
+
 async def test_who_waits_for_a_fuller_batch_and_is_cancelled_leaves_it_to_another() -> None:
     rig = Rig()
     rig.scheduler.wait_s = 0.2

@@ -95,6 +95,7 @@ def test_only_what_is_read_in_the_turn_that_was_late_is_older(turns: Turns, inbo
     inbox.arrival()
     turns.now += 0.03
     turns.turn()
+    assert inbox.arrival()[0] < turns.now
     turns.now += 0.003
     turns.turn()
     assert inbox.arrival() == (turns.now, False)
