@@ -44,9 +44,11 @@ class Inbox:
         self._waiting: deque[tuple[Callable[[float], None], float]] = deque()
         self._lag_s = 0.0
         """How late the clock ticked, where that is worth mentioning."""
-        self._late_turn: float | None = 0.0
-        """The turn in which something was read for the first time after that. Only what is read in
-        it has waited as long; if the loop is late again, the next tick says so."""
+        self._late_turn: float | None = None
+        """The turn in which something was read for the first time after that: what is read in it has
+        waited as long. If only this tick was late, that is all."""
+        self._is_behind = False
+        """Whether the tick before was late as well: then whatever is read has waited."""
         self._last = 0.0
         """When the last request came."""
         self._is_ticking = self._is_asked = False
@@ -60,13 +62,13 @@ class Inbox:
         now, turn_began = self._now(), self._loop.time()
         self._is_asked = True
         if not self._is_ticking:
-            self._is_ticking = True
+            self._is_ticking, self._lag_s = True, 0.0
             self._loop.call_later(TICK_S, self._tick, now + TICK_S)
         has_to_wait = bool(self._waiting) or now - turn_began > LONG_S
         arrived = turn_began if has_to_wait else now
         if self._late_turn is None:
             self._late_turn = turn_began
-        if turn_began == self._late_turn:
+        if self._is_behind or turn_began == self._late_turn:
             arrived -= self._lag_s
         if 0 < self._last - arrived <= LONG_S:  # in order, as far as clocks can tell
             arrived = self._last
@@ -76,6 +78,7 @@ class Inbox:
     def _tick(self, due: float) -> None:
         now = self._now()
         lag_s = now - due
+        self._is_behind = self._lag_s > 0 and lag_s > LONG_S
         self._lag_s, self._late_turn = lag_s if lag_s > LONG_S else 0.0, None
         self._is_ticking, self._is_asked = self._is_asked, False
         if self._is_ticking:

@@ -101,6 +101,16 @@ def test_only_what_is_read_in_the_turn_that_was_late_is_older(turns: Turns, inbo
     assert inbox.arrival() == (turns.now, False)
 
 
+def test_where_every_turn_is_late_whatever_is_read_is_older(turns: Turns, inbox: Inbox) -> None:
+    for _ in range(3):
+        inbox.arrival()
+        turns.now += 0.03
+        turns.turn()
+    turns.now += 0.003
+    turns.turn()
+    assert inbox.arrival()[0] == pytest.approx(turns.now - (0.03 - TICK_S))
+
+
 def test_a_request_that_fails_does_not_stop_those_behind_it(turns: Turns, inbox: Inbox) -> None:
     begun: list[float] = []
 
