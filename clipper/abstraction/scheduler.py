@@ -45,8 +45,10 @@ RANKING_S = 0.1
 """How long the fastest replica is taken for the fastest."""
 GLANCE = 0.25
 """A slow replica that left everything to others looks again after this share of its own time."""
-TIMER_S = 0.001
-"""Timers are no more exact than that, early or late."""
+TIMER_S = 0.0005
+"""A timer may fire so much early."""
+SAFETY_S = 0.002
+"""What is kept in hand of a query's time, as timers may be late too."""
 NEVER = float("inf")
 
 
@@ -258,7 +260,7 @@ class Scheduler:
         assert head is not None
         ready_at = max(head.queued_at, member.free_since)
         size = waiting + 1
-        needed_s = max(member.p99_s(size), member.needed_s(size)) + 2 * TIMER_S
+        needed_s = max(member.p99_s(size), member.needed_s(size)) + SAFETY_S
         return min(ready_at + self.wait_s, head.deadline - needed_s)
 
     def _leftovers(self, member: Member, limit: int, now: float) -> Taken | Rest:

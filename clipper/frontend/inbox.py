@@ -45,8 +45,8 @@ class Inbox:
         self._lag_s = 0.0
         """How late the clock ticked, where that is worth mentioning."""
         self._late_turn: float | None = None
-        """The turn in which something was read for the first time after that: what is read in it has
-        waited as long. If only this tick was late, that is all."""
+        """The turn in which something was read for the first time after that: what is read in it
+        has waited as long. If only this tick was late, that is all."""
         self._is_behind = False
         """Whether the tick before was late as well: then whatever is read has waited."""
         self._last = 0.0
