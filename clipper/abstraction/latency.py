@@ -101,10 +101,6 @@ class LatencyEstimate:
         self._note(ratio)
         self._fit(size, min(latency_s, STRANGE * predicted_s))
 
-    def restart(self, size: int, latency_s: float) -> None:
-        """Begin again from one batch: everything that was known is out of date."""
-        self._restart([(size, latency_s)])
-
     def _restart(self, batches: list[tuple[int, float]]) -> None:
         """Keep the line's shape, which three batches cannot tell, and scale it to what they took.
 

@@ -14,7 +14,7 @@ Replicas take work from one queue when they are free. Four rules decide who take
   that is not full waits for more, and never so long that its first query would be late. The paper
   counts from when that query came; we count from when it could have been sent, if that is later:
   callers who have just been answered ask again in a moment, and would else form a second group that
-  takes turns with the first for ever.
+  takes turns with the first for ever. When as many have come as are known to ask, it goes.
 * **Probing.** A replica that is too slow to be given work could never show that it has recovered.
   Now and then it gets a copy of a query that waits; whoever answers first, answers.
 """

@@ -4,7 +4,7 @@ import pytest
 
 from clipper.abstraction.batching import FixedSize
 from clipper.abstraction.forecast import CERTAIN, Forecast
-from clipper.abstraction.latency import LatencyEstimate
+from clipper.abstraction.latency import STRANGE_MAX, LatencyEstimate
 from clipper.abstraction.member import Member
 from clipper.abstraction.queue import BatchQueue
 from clipper.core.metrics import ModelStats
@@ -71,7 +71,8 @@ def test_in_a_crowd_an_arrivals_own_batch_is_as_large_as_the_last() -> None:
 
 def test_no_model_is_so_slow_that_nobody_gets_to_it() -> None:
     member = busy(1.0)
-    member.estimate.restart(10, 3600.0)
+    for _ in range(STRANGE_MAX):
+        member.estimate.observe(10, 3600.0)
     assert forecast_of(member, is_crowded=True).done_at(0, 1.0) <= 1.0 + CERTAIN * OBJECTIVE_S
 
 

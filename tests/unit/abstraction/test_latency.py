@@ -127,8 +127,3 @@ def test_what_an_earlier_life_knew_wrongly_is_soon_forgotten() -> None:
     for _ in range(STRANGE_MAX):
         heir.observe(10, 0.02)
     assert heir.mean_s(10) == pytest.approx(0.02)
-
-
-def test_it_can_be_told_that_all_it_knew_is_out_of_date(estimate: LatencyEstimate) -> None:
-    estimate.restart(1, 3 * batch_s(1))
-    assert estimate.mean_s(1) == pytest.approx(3 * batch_s(1))

@@ -310,7 +310,8 @@ async def test_who_joins_one_that_was_dropped_has_its_own_time() -> None:
     assert taken is not None
     assert taken.tasks == tasks(in_time)
     await asyncio.sleep(0)
-    again = await rig.take(member)
+    async with asyncio.timeout(1):
+        again = await rig.take(member)
     assert again is not None
     assert again.tasks == tasks(late)
 
