@@ -1,17 +1,16 @@
-"""When a query that arrives now would be answered: for refusing at once what has no chance.
+"""When a query that arrives now would be answered: for refusing at once what would be dropped later.
 
-The forecast is a lower bound on purpose. It counts whole batches of those ahead, and of the batch
-that the query would be in only the share `CERTAIN`: whoever may still make it is let in, and judged
-again when a batch is formed. AlpaServe (OSDI '23) admits by simulating the same clocks.
+To refuse on arrival costs a third of what it costs to queue a query, to drop it and to tell so. So
+an arrival is judged as it will be when its batch is formed (see `queue`): by what nine batches in
+ten keep to. What is ahead of it counts in whole batches only, and its own batch as one alone where
+the last had room for all: whoever may still make it is let in, and judged again then. AlpaServe
+(OSDI '23) admits by simulating the same clocks.
 """
 
 from collections.abc import Sequence
 
 from clipper.abstraction.member import Member
 from clipper.abstraction.queue import BatchQueue
-
-CERTAIN = 0.5
-"""Simulated: without refusals on arrival no more is answered; at 0.75, up to a tenth less."""
 
 
 class Forecast:
@@ -26,12 +25,12 @@ class Forecast:
         self._limit = max(taker.limit, size)
         self._round_s = taker.mean_s(self._limit) / len(members)
         """How long it takes all replicas together to serve `_limit` queries."""
-        self._least_s = CERTAIN * taker.mean_s(size if is_crowded else 1)
-        """How long a query's own batch takes at least."""
-        self._next_done_at = self._free_at + taker.mean_s(size)
+        self._needed_s = taker.needed_s(size if is_crowded else 1)
+        """How long a query's own batch takes."""
+        self._next_done_at = self._free_at + taker.needed_s(size)
 
     def is_hopeless(self, deadline: float, queue: BatchQueue, now: float) -> bool:
-        """Whether a query with this deadline would be late for certain."""
+        """Whether a query with this deadline would be late."""
         if self.done_at(len(queue), now) <= deadline:
             return False
         # Whoever is due before the next batch is done will be dropped, and is in nobody's way.
@@ -39,6 +38,6 @@ class Forecast:
         return self.done_at(ahead, now) > deadline
 
     def done_at(self, ahead: int, now: float) -> float:
-        """The earliest instant at which a query with so many ahead of it would be answered."""
+        """When a query with so many ahead of it would be answered."""
         rounds = ahead // self._limit
-        return max(self._free_at, now) + rounds * self._round_s + self._least_s
+        return max(self._free_at, now) + rounds * self._round_s + self._needed_s

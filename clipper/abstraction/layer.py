@@ -104,6 +104,23 @@ class ServedModel:
         task.waiters.append(waiter)
         return task
 
+    def sheds(self, input: Input, deadline: float) -> bool:
+        """Whether an answer would come too late, so that the model is not to be asked.
+
+        For who has one input and no other model to ask; `predict` would come to the same, at twice
+        the cost.
+        """
+        if (
+            self.live
+            and self.scheduler.is_hopeless(deadline)
+            and self.approximation is None
+            and input not in self._in_flight
+            and self._cache.fetch(input) is None
+        ):
+            self.stats.shed += 1
+            return True
+        return False
+
     def _near(self, approximation: Approximation, input: Input) -> Near | None:
         """The output for a near input; now and then, the model is asked as well."""
         output = approximation.fetch(input) if approximation.audit.is_on else None

@@ -125,13 +125,19 @@ class Scheduler:
             if len(queue) >= self._enough or queue.head is task:
                 self._wake()
             return
-        if self._forecast is None and self._last is not None:
-            member, size, is_crowded = self._last
-            self._forecast = Forecast(self.members, member, size, is_crowded=is_crowded)
-        if self._forecast and self._forecast.is_hopeless(task.deadline, queue, self._now()):
+        if self.is_hopeless(task.deadline):
             queue.stats.shed += 1
             raise Shed()
         queue.put(task)
+
+    def is_hopeless(self, deadline: float) -> bool:
+        """Whether a query with this deadline, were it submitted now, would be late."""
+        if self._idle or self._last is None:
+            return False
+        if self._forecast is None:
+            member, size, is_crowded = self._last
+            self._forecast = Forecast(self.members, member, size, is_crowded=is_crowded)
+        return self._forecast.is_hopeless(deadline, self.queue, self._now())
 
     def put_back(self, tasks: Sequence[Task]) -> None:
         """Queue tasks again that are, or were, with a replica."""

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import msgspec
 
-from clipper.core.errors import ClipperError, InvalidInput, Overloaded
+from clipper.core.errors import ClipperError, InvalidInput, Overloaded, Shed
 from clipper.core.types import ModelId
 from clipper.frontend.decode import CODECS, QueryRequest
 from clipper.frontend.failures import NAMES
@@ -27,11 +27,13 @@ BEHIND = 0.3
 """A query that comes to its turn when so much of the SLO has gone by is not even read. With more to
 do than it can, the daemon would else work on queries whose time is nearly over, and on those only;
 to refuse a few of them unread lets it catch up, so that the next ones have time."""
-UNREAD = "The daemon has more to do than it can, and did not read the query."
+UNREAD = Overloaded("The daemon has more to do than it can, and did not read the query.")
+SHED = Shed()
+TURNS = 2
+"""As late as the daemon is to read a query, so late will it be to hear from the replica, and then
+to answer: all of them wait for their turn of the event loop."""
 
 _encode = msgspec.json.Encoder().encode
-
-REJECTED_UNREAD = _encode({"error": "Overloaded", "cause": UNREAD})
 
 
 class Exchange(msgspec.Struct, eq=False):
@@ -50,8 +52,9 @@ class Exchange(msgspec.Struct, eq=False):
     ) -> None:
         """Decode a body and submit its queries; the response may come before this returns."""
         self.predictor = predictor
-        if predictor.now() - arrived > BEHIND * route.slo_s and self._may_stay_unread(pieces):
-            self._refuse(predictor, route, arrived)
+        age_s = predictor.now() - arrived
+        if age_s > BEHIND * route.slo_s and self._may_stay_unread(pieces):
+            self._refuse(predictor, route, arrived, UNREAD)
             return
         try:
             request = _read(pieces, route, self.options)
@@ -60,6 +63,9 @@ class Exchange(msgspec.Struct, eq=False):
             return
         slo_s = route.slo_s if request.slo_s is None else min(request.slo_s, route.slo_s)
         deadline, context = arrived + slo_s, request.context or ""
+        if self._is_shed(route, request, deadline - TURNS * age_s):
+            self._refuse(predictor, route, arrived, SHED)
+            return
         version, group = request.version, self if len(request.inputs) > 1 else None
         queries = self.queries = tuple(
             [
@@ -82,13 +88,25 @@ class Exchange(msgspec.Struct, eq=False):
             return False
         return all(b"input_batch" not in piece for piece in pieces)
 
-    def _refuse(self, predictor: Predictor, route: Route, arrived: float) -> None:
-        """Answer without having read what was asked, for next to nothing."""
+    def _is_shed(self, route: Route, request: QueryRequest, deadline: float) -> bool:
+        """Whether the one model that there is to ask would answer a plain query too late."""
+        return (
+            route.sole is not None
+            and request.version is None
+            and len(request.inputs) == 1
+            and not self.options.explain
+            and route.sole.sheds(request.inputs[0], deadline)
+        )
+
+    def _refuse(
+        self, predictor: Predictor, route: Route, arrived: float, error: Overloaded
+    ) -> None:
+        """Answer without a query, for next to nothing."""
         query_id = predictor.refuse(route, arrived)
         if route.app.on_overload == "reject":
-            self.respond(OVERLOADED, REJECTED_UNREAD)
+            self.respond(OVERLOADED, _rejection(error))
         else:
-            self.respond(200, b'{"query_id":%d%b' % (query_id, _unread(route.default.json)))
+            self.respond(200, b'{"query_id":%d%b' % (query_id, _excuse(route.default.json, error)))
 
     def _arrive(self, query: Query) -> None:
         if not self.unanswered:  # the request was refused meanwhile
@@ -112,7 +130,7 @@ class Exchange(msgspec.Struct, eq=False):
         """One query that cannot be taken refuses the whole request; the client sends it again."""
         self.unanswered = 0
         self.cancel("rejected")
-        self.respond(OVERLOADED, _encode({"error": "Overloaded", "cause": _cause(error)}))
+        self.respond(OVERLOADED, _rejection(error))
 
     def cancel(self, outcome: str = "cancelled") -> None:
         """Withdraw what is not answered yet."""
@@ -156,9 +174,9 @@ def encode_prediction(query: Query, explain: bool) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _unread(default: bytes) -> bytes:
-    """What follows the id in the answer to a query that was not read."""
-    why = _encode(f"{LATE}: {UNREAD}")
+def _excuse(default: bytes, error: Overloaded) -> bytes:
+    """What follows the id where the default output answers."""
+    why = _encode(f"{LATE}: {error.message}")
     answer = b',"output":%b,"default":true,"default_explanation":%b' % (default, why)
     return answer + _credits((), 0.0) + b"}"
 
@@ -168,6 +186,11 @@ def _credits(models: tuple[ModelId, ...], confidence: float) -> bytes:
     """How sure the answer is, and who gave it."""
     names = _encode([str(model) for model in models])
     return b',"confidence":%b,"models":%b' % (_encode(confidence), names)
+
+
+def _rejection(error: Overloaded) -> bytes:
+    """The body that asks to come again."""
+    return _encode({"error": "Overloaded", "cause": _cause(error)})
 
 
 def refusal(error: InvalidInput) -> bytes:

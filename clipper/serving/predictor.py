@@ -80,7 +80,7 @@ class Predictor:
             route.expiry.watch(query)
 
     def refuse(self, route: Route, arrived: float) -> int:
-        """Count a query that is refused unread; its id."""
+        """Count a query that is refused before it is one; its id."""
         stats = route.stats
         stats.count("rejected" if route.app.on_overload == "reject" else "overloaded")
         stats.latency.observe(self.now() - arrived)

@@ -1,9 +1,9 @@
-"""The forecast: who has no chance is known on arrival; who has one is never turned away."""
+"""The forecast: who would be dropped later is known on arrival."""
 
 import pytest
 
 from clipper.abstraction.batching import FixedSize
-from clipper.abstraction.forecast import CERTAIN, Forecast
+from clipper.abstraction.forecast import Forecast
 from clipper.abstraction.latency import STRANGE_MAX, LatencyEstimate
 from clipper.abstraction.member import Member
 from clipper.abstraction.queue import BatchQueue
@@ -41,7 +41,7 @@ def forecast() -> Forecast:
 
 
 def test_who_comes_next_waits_for_the_batch_in_hand(forecast: Forecast) -> None:
-    assert forecast.done_at(0, 0.5) == pytest.approx(1.0 + CERTAIN * BATCH_S)
+    assert forecast.done_at(0, 0.5) == pytest.approx(1.0 + BATCH_S)
 
 
 def test_who_has_whole_batches_ahead_waits_for_them(forecast: Forecast) -> None:
@@ -57,7 +57,7 @@ def test_replicas_share_the_work() -> None:
 
 
 def test_a_batch_that_is_overdue_is_not_held_against_arrivals(forecast: Forecast) -> None:
-    assert forecast.done_at(0, 7.0) == pytest.approx(7.0 + CERTAIN * BATCH_S)
+    assert forecast.done_at(0, 7.0) == pytest.approx(7.0 + BATCH_S)
 
 
 def test_in_a_crowd_an_arrivals_own_batch_is_as_large_as_the_last() -> None:
@@ -66,17 +66,17 @@ def test_in_a_crowd_an_arrivals_own_batch_is_as_large_as_the_last() -> None:
         member.estimate.observe(size, 0.01 * size)
     alone = forecast_of(member).done_at(0, 1.0)
     crowded = forecast_of(member, is_crowded=True).done_at(0, 1.0)
-    assert crowded - alone == pytest.approx(CERTAIN * 0.09, rel=0.05)
+    assert crowded - alone == pytest.approx(0.09, rel=0.05)
 
 
 def test_no_model_is_so_slow_that_nobody_gets_to_it() -> None:
     member = busy(1.0)
     for _ in range(STRANGE_MAX):
         member.estimate.observe(10, 3600.0)
-    assert forecast_of(member, is_crowded=True).done_at(0, 1.0) <= 1.0 + CERTAIN * OBJECTIVE_S
+    assert forecast_of(member, is_crowded=True).done_at(0, 1.0) <= 1.0 + OBJECTIVE_S
 
 
-def test_only_who_would_be_late_for_certain_is_hopeless(forecast: Forecast) -> None:
+def test_only_who_would_be_late_is_hopeless(forecast: Forecast) -> None:
     done_at = forecast.done_at(0, 0.5)
     assert forecast.is_hopeless(done_at - 0.01, queue_of(), 0.5)
     assert not forecast.is_hopeless(done_at + 0.01, queue_of(), 0.5)

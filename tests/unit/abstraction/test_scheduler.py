@@ -341,8 +341,8 @@ async def test_those_who_will_be_dropped_are_in_nobodys_way() -> None:
     rig = Rig()
     rig.serve(rig.member(0.5, limit=1), 0.5)
     rig.ask()
+    rig.ask(20, patience_s=0.8)  # possible now, but not once the replica is free
     await asyncio.sleep(0.1)
-    rig.ask(20, patience_s=0.7)  # possible now, but not once the replica is free
     newcomer = rig.ask(patience_s=1.2)
     await asyncio.sleep(1.0)
     assert newcomer[0].task.batch is not None

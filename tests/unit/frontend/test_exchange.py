@@ -9,6 +9,7 @@ import pytest
 
 from clipper.abstraction.layer import Limits
 from clipper.core.metrics import APPLICATION_OUTCOMES
+from clipper.core.types import ModelId
 from clipper.frontend.decode import MAX_INPUTS
 from clipper.frontend.exchange import Exchange
 from clipper.frontend.options import Options
@@ -363,3 +364,61 @@ async def test_what_has_time_left_or_needs_several_answers_is_read(rig: Rig) -> 
     answers, _ = begin(rig, {"input_batch": ["x", "y"]}, age_s=0.6 * SLO_S)
     await asyncio.sleep(SLO_S)
     assert len(answers.body["batch_predictions"]) == 2
+
+
+async def busy(store: MemoryStore, on_overload: str = "default") -> Rig:
+    """Its model takes 60 ms of the 100 that there are, and has just begun with `in hand`."""
+    rig = Rig(store)
+    rig.serve(configuration([application("a", "m", on_overload=on_overload)], ["m:1"]))
+    await rig.start("m:1", Behaviour(fixed_s=0.06))
+    for text in ("cached", "in hand"):
+        begin(rig, {"input": text})
+        await asyncio.sleep(0.06 if text == "cached" else 0)
+    return rig
+
+
+@pytest.mark.parametrize("on_overload", ["default", "reject"])
+async def test_what_would_be_answered_too_late_is_refused_on_arrival(
+    store: MemoryStore, on_overload: str
+) -> None:
+    rig = await busy(store, on_overload)
+    await asyncio.sleep(0.01)
+    answers, _ = begin(rig, {"input": "new"})
+    status, body = answers.one
+    if on_overload == "reject":
+        assert (status, body["error"]) == (429, "Overloaded")
+        assert "would have come too late" in body["cause"]
+    else:
+        assert (status, body["output"], body["default"]) == (200, -1, True)
+        assert body["default_explanation"].startswith(LATE)
+        assert "would have come too late" in body["default_explanation"]
+    outcome = "overloaded" if on_overload == "default" else "rejected"
+    assert counted(rig) == {"answered": 1, outcome: 1}
+    assert rig.metrics.models[ModelId("m", "1")].shed == 1
+    await rig.close()
+
+
+async def test_what_is_known_or_being_computed_is_answered_however_busy_the_model_is(
+    store: MemoryStore,
+) -> None:
+    rig = await busy(store)
+    await asyncio.sleep(0.01)
+    known, _ = begin(rig, {"input": "cached"})
+    joined, _ = begin(rig, {"input": "in hand"})
+    await asyncio.sleep(SLO_S)
+    assert (known.body["output"], joined.body["output"]) == ("cached", "in hand")
+    assert counted(rig) == {"answered": 4}
+    await rig.close()
+
+
+async def test_a_daemon_that_is_late_to_read_expects_to_be_as_late_to_answer(
+    store: MemoryStore,
+) -> None:
+    rig = await busy(store)
+    await asyncio.sleep(0.03)
+    in_time, _ = begin(rig, {"input": "new"})  # 30 ms until its turn, 60 for the model
+    too_late, _ = begin(rig, {"input": "newer"}, age_s=0.005)
+    assert "would have come too late" in too_late.body["default_explanation"]
+    await asyncio.sleep(SLO_S)
+    assert in_time.body["output"] == "new"
+    await rig.close()
