@@ -1,9 +1,9 @@
-"""When a query that arrives now would be answered: for refusing at once what would be dropped later.
+"""When a query that arrives now would be answered: for refusing at once what would be dropped.
 
-To refuse on arrival costs a third of what it costs to queue a query, to drop it and to tell so. So
-an arrival is judged as it will be when its batch is formed (see `queue`): by what nine batches in
-ten keep to. What is ahead of it counts in whole batches only, and its own batch as one alone where
-the last had room for all: whoever may still make it is let in, and judged again then. AlpaServe
+To refuse a query costs a third of what it costs to queue it, to drop it and to tell so. So arrivals
+are judged as they will be when their batch is formed (see `queue`): by what nine batches in ten
+keep to. What is ahead counts in whole batches only, and a query's own batch as one alone where the
+last had room for all: whoever may still make it is let in, and judged again then. AlpaServe
 (OSDI '23) admits by simulating the same clocks.
 """
 
