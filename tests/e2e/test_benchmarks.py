@@ -73,6 +73,13 @@ def test_only_what_was_verified_agrees_with_the_model() -> None:
     assert disagreed["angular", "unverified"] > 10 * disagreed["angular", "verified"]
 
 
+def test_an_approximate_cache_saves_latency_through_the_daemon() -> None:
+    (row,) = report_of("approximate_latency")["rows"]
+    assert row["queries"] == 200
+    assert row["hits"] > 0.1
+    assert row["hit_p50_ms"] > 0
+
+
 def test_a_slow_replica_is_measured_in_turn_and_as_it_comes_and_goes() -> None:
     needs_wrk()
     report = report_of("tails")

@@ -91,3 +91,7 @@ def test_those_ahead_count_by_their_deadlines(forecast: Forecast) -> None:
 
 def test_whoever_will_be_dropped_is_in_nobodys_way(forecast: Forecast) -> None:
     assert not forecast.is_hopeless(1.2, queue_of(*[1.05] * 300), 0.0)
+
+
+def test_whoever_will_be_dropped_does_no_arrival_a_favour_either(forecast: Forecast) -> None:
+    assert forecast.is_hopeless(1.05, queue_of(*[1.08] * 300), 0.0)

@@ -68,10 +68,10 @@ class Rig:
             self.tasks.spawn(f"serve {replica.id}", serving, is_awaited=True)
         await asyncio.sleep(0)
 
-    async def ask(self, number: int, patience_s: float = 0.0) -> Caller:
+    async def ask(self, number: int, patience_s: float = 0.0, slo_s: float = 0.1) -> Caller:
         """A query, and what became of it after so long."""
         caller = Caller()
-        deadline = asyncio.get_running_loop().time() + 0.1
+        deadline = asyncio.get_running_loop().time() + slo_s
         self.served.predict(Input(b"%d" % number), deadline, caller)
         await asyncio.sleep(patience_s)
         return caller
@@ -144,4 +144,41 @@ async def test_a_copy_on_which_the_model_raises_does_not_end_the_other() -> None
     assert caller.told == []
     await asyncio.sleep(0.1)
     assert caller.value == 1000
+    await rig.tasks.cancel()
+
+
+async def busy_with_two(rig: Rig) -> list[Caller]:
+    """The replicas have a query each, for half a second and for one, after a thousand good ones."""
+    await rig.start()
+    for number in range(1000):
+        await rig.ask(number, 0.011)
+    callers = []
+    for number, seconds in ((1000, 0.5), (1001, 1.0)):
+        for behaviour in rig.behaviours:
+            behaviour.fixed_s = seconds
+        callers.append(await rig.ask(number, 0.001, slo_s=10.0))
+    return callers
+
+
+async def test_what_is_answered_is_not_asked_again_although_its_copy_waits() -> None:
+    rig = Rig(SHARE)
+    callers = await busy_with_two(rig)
+    await asyncio.sleep(0.4)
+    assert rig.served.stats.hedged == 2
+    await asyncio.sleep(5)
+    assert [caller.value for caller in callers] == [1000, 1001]
+    asked = [data for replica in rig.replicas for batch in replica.batches for data in batch]
+    assert asked.count(b"1000") == 1
+    await rig.tasks.cancel()
+
+
+async def test_what_waits_already_is_not_queued_a_second_time() -> None:
+    rig = Rig(SHARE)
+    await busy_with_two(rig)
+    waiting = Asked(b"1002", asyncio.get_running_loop().time() + 10.0).task
+    rig.served.scheduler.submit(waiting)
+    waiting.sent = 1  # as a probe that stays in the queue for others
+    rig.served.scheduler.hedge([waiting])
+    assert rig.served.stats.hedged == 0
+    assert rig.served.stats.queue_depth == 1
     await rig.tasks.cancel()

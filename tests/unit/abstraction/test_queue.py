@@ -238,6 +238,17 @@ def test_what_comes_back_is_queued_even_where_the_queue_is_full(queue: BatchQueu
     assert pop(queue, 1) == [first.task]
 
 
+def test_who_tries_again_waits_anew_but_a_copy_has_waited_since_its_first_day(
+    queue: BatchQueue, clock: Clock
+) -> None:
+    lost, copied = (one.task for one in put(queue, 1.0, 1.0))
+    pop(queue, 2)
+    copied.sent = 1
+    clock.now = 0.5
+    queue.put_back([lost, copied])
+    assert (lost.queued_at, copied.queued_at) == (0.5, 0.0)
+
+
 def test_a_task_that_was_tried_before_goes_alone(queue: BatchQueue) -> None:
     asked = put(queue, 1.0, 2.0, 3.0, 4.0)
     asked[1].task.attempts = 1

@@ -426,6 +426,21 @@ async def test_the_wait_never_makes_the_first_query_late() -> None:
     assert rig.stats.shed == 0
 
 
+async def test_the_wait_leaves_time_to_tell_who_waits() -> None:
+    rig = Rig()
+    rig.scheduler.wait_s = 3600
+    member = rig.member(0.1)
+    member.told(1, 0.2)  # a daemon that has more to do than it can
+    taking = rig.take(member)
+    await asyncio.sleep(0.01)
+    (only,) = rig.ask(patience_s=1.0)
+    async with asyncio.timeout(5):
+        taken = await taking
+    assert taken is not None
+    assert taken.tasks == [only.task]
+    assert rig.stats.shed == 0
+
+
 async def test_a_query_that_has_less_time_than_those_that_wait_is_not_kept_waiting() -> None:
     rig = Rig()
     rig.scheduler.wait_s = 3.0

@@ -133,6 +133,15 @@ def test_a_loop_that_is_on_time_again_makes_nobody_older(turns: Turns, inbox: In
     assert inbox.arrival() == (turns.now, False)
 
 
+def test_nobody_is_older_than_those_who_came_before(turns: Turns, inbox: Inbox) -> None:
+    turns.now += 0.0005
+    first, _ = inbox.arrival()
+    turns.now += 0.005  # the turn has become a long one: what comes now seems to have begun with it
+    second, has_to_wait = inbox.arrival()
+    assert has_to_wait
+    assert second == first
+
+
 def test_the_clock_stops_when_no_requests_come(turns: Turns, inbox: Inbox) -> None:
     for _ in range(2):
         inbox.arrival()

@@ -130,3 +130,20 @@ async def test_a_crowd_of_unsettled_is_kept_whole() -> None:
     watched = watch(Expiry(expire), *[0.1] * (2 * CROWDED))
     await asyncio.sleep(1)
     assert all(len(one.expired_at) == 1 for one in watched)
+
+
+async def test_one_whose_expiry_fails_keeps_nobody_else_waiting() -> None:
+    failures: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: failures.append(context["exception"]))
+
+    def expire_but_one(waiting: Waiting) -> None:
+        if waiting is watched[0]:
+            raise OSError("no answer could be written")
+        expire(waiting)
+
+    watched: list[Waiting] = []
+    watched += watch(Expiry(expire_but_one), 0.1, 0.1, 0.2)
+    await asyncio.sleep(1)
+    assert_expired_in_time(*watched[1:])
+    assert len(failures) == 1
