@@ -29,10 +29,12 @@ class ApplicationCalls:
         selection_policy: str | Mapping[str, Any] = "single",
         loss: str | None = None,
         on_overload: str | None = None,
+        confidence_threshold: float | None = None,
     ) -> dict[str, Any]:
         """Create an application, a REST endpoint for queries of one input type.
 
-        `default_output` answers whenever no model does within `slo_micros` microseconds.
+        `default_output` answers whenever no model does within `slo_micros` microseconds, and where
+        the models agree less on an answer than `confidence_threshold`, from 0 to 1.
         """
         body = {
             "name": name,
@@ -41,7 +43,11 @@ class ApplicationCalls:
             "latency_slo_micros": slo_micros,
             "selection_policy": selection_policy,
         }
-        chosen = {"loss": loss, "on_overload": on_overload}
+        chosen = {
+            "loss": loss,
+            "on_overload": on_overload,
+            "confidence_threshold": confidence_threshold,
+        }
         body |= {key: value for key, value in chosen.items() if value is not None}
         application: dict[str, Any] = self.admin.call(request("POST", *APPLICATIONS, body=body))
         return application

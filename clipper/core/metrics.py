@@ -104,6 +104,8 @@ class ApplicationStats:
     late: int = 0
     model_failed: int = 0
     overloaded: int = 0
+    low_confidence: int = 0
+    """By the default output too, as the models did not agree enough."""
     rejected: int = 0
     """Refused with 429, not answered."""
     cancelled: int = 0
@@ -119,7 +121,8 @@ class ApplicationStats:
     @property
     def defaults(self) -> int:
         """Queries that the default output answered."""
-        return self.no_model + self.late + self.model_failed + self.overloaded
+        unanswered = self.no_model + self.late + self.model_failed + self.overloaded
+        return unanswered + self.low_confidence
 
     @property
     def predictions(self) -> int:
@@ -185,6 +188,7 @@ APPLICATION_OUTCOMES = (
     "late",
     "model_failed",
     "overloaded",
+    "low_confidence",
     "rejected",
     "cancelled",
 )

@@ -90,6 +90,8 @@ class Application:
     policy_params: Mapping[str, Any] = field(default_factory=dict)
     loss: str = "zero_one"
     on_overload: str = "default"
+    confidence_threshold: float = 0.0
+    """Where the models agree less on an answer, from 0 to 1, the default output stands in."""
 
     @property
     def slo_s(self) -> float:

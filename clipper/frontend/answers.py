@@ -23,6 +23,7 @@ class ApplicationAnswer(BaseModel):
     selection_policy: dict[str, Any] = Field(examples=[{"name": "single"}])
     loss: str
     on_overload: str
+    confidence_threshold: float
 
     @classmethod
     def of(cls, app: Application) -> Self:
@@ -37,6 +38,7 @@ class ApplicationAnswer(BaseModel):
             selection_policy={"name": app.policy, **app.policy_params},
             loss=app.loss,
             on_overload=app.on_overload,
+            confidence_threshold=app.confidence_threshold,
         )
 
 

@@ -158,6 +158,8 @@ def encode_prediction(query: Query, explain: bool) -> bytes:
             _encode(query.explanation),
             _credits(query.models, query.confidence),
         )
+        if query.declined is not None:
+            answer += b',"prediction":%b' % query.declined.json
     else:
         answer = b'{"query_id":%d,"output":%b,"default":false%b' % (
             query.id,

@@ -1,10 +1,6 @@
-"""The keys that both admin interfaces take in the same words, turned into our nouns.
+"""The keys that both admin interfaces take in the same words, turned into our nouns."""
 
-A key whose feature does not exist yet is refused, not ignored: an application must not believe
-that it has a confidence threshold.
-"""
-
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
@@ -19,7 +15,6 @@ from clipper.serving.checks import MAX_HEDGING, MAX_WAIT_MS, ON_OVERLOAD
 CONTROLLERS = ("aimd", "quantile", "fixed")
 BATCHING = ("controller", "size", "wait_ms")
 APPROXIMATE_CACHE = tuple(field.name for field in fields(ApproximateCache))
-APPLICATION_KEYS_TO_COME = ("confidence_threshold",)
 SEPARATORS = (",", ":")
 BAD_BATCH_SIZE = "The batch size must be positive or DEFAULT_BATCH_SIZE, which is -1"
 
@@ -44,13 +39,6 @@ def check_no_separators(kind: str, text: str) -> None:
     """Raises InvalidInput, in the old release's words, where its separators are in a text."""
     if any(separator in text for separator in SEPARATORS):
         raise InvalidInput(f"Invalid {kind} supplied: {text}. Contains one of: ',', ':'")
-
-
-def refuse_keys_to_come(given: Collection[str], keys: Iterable[str]) -> None:
-    """Raises InvalidInput where one of the keys is given."""
-    for key in keys:
-        if key in given:
-            raise InvalidInput(f"{key} is not available in this release; leave it out")
 
 
 def policy_of(value: Any) -> Policy:
@@ -81,6 +69,19 @@ def on_overload_of(value: Any) -> str:
         InvalidInput: neither `default` nor `reject`.
     """
     return "default" if value is None else _choice("on_overload", value, ON_OVERLOAD)
+
+
+def confidence_threshold_of(value: Any) -> float:
+    """Read `confidence_threshold`; None is 0. Its range is the catalogue's to check.
+
+    Raises:
+        InvalidInput: no number.
+    """
+    if value is None:
+        return 0.0
+    if not is_number(value):
+        raise InvalidInput(f"confidence_threshold must be a number, not {shown(value)}")
+    return float(value)
 
 
 def batching_of(batch_size: int, batching: Any) -> Batching:

@@ -36,7 +36,6 @@ def _application(fields: Fields) -> Application:
     input_type = InputType.parse(fields.text("input_type"))
     default_output = fields.text("default_output")
     latency_slo_micros = fields.int32("latency_slo_micros")
-    keys.refuse_keys_to_come(fields.keys(), keys.APPLICATION_KEYS_TO_COME)
     policy = keys.policy_of(fields.optional("selection_policy"))
     return Application(
         name,
@@ -47,6 +46,7 @@ def _application(fields: Fields) -> Application:
         policy_params=policy.params,
         loss=keys.loss_of(fields.optional("loss")),
         on_overload=keys.on_overload_of(fields.optional("on_overload")),
+        confidence_threshold=keys.confidence_threshold_of(fields.optional("confidence_threshold")),
     )
 
 

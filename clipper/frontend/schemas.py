@@ -71,6 +71,9 @@ class ApplicationRequest(Request):
     on_overload: Literal["default", "reject"] = Field(
         "default", description="answer with the default output, or refuse with 429"
     )
+    confidence_threshold: float = Field(
+        0, ge=0, le=1, description="the default output answers where the models agree less"
+    )
 
     @model_validator(mode="after")
     def _has_one_slo(self) -> Self:
@@ -95,6 +98,7 @@ class ApplicationRequest(Request):
             policy_params=policy.params,
             loss=keys.loss_of(self.loss),
             on_overload=self.on_overload,
+            confidence_threshold=self.confidence_threshold,
         )
 
 

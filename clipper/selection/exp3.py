@@ -72,7 +72,9 @@ class Exp3:
             draw -= probability
         return Selection((model,), probability)
 
-    def combine(self, state: Exp3State, outputs: Mapping[ModelId, Output]) -> Combination:
+    def combine(
+        self, state: Exp3State, models: Sequence[ModelId], outputs: Mapping[ModelId, Output]
+    ) -> Combination:
         """The output of the one that was drawn."""
         return next(iter(outputs.values())), 1.0
 

@@ -40,8 +40,10 @@ class SelectionPolicy(Protocol):
     def select(self, state: State, models: Sequence[ModelId], draw: float) -> Selection:
         """Choose among `models`, at least one; `draw` is uniform in [0, 1)."""
 
-    def combine(self, state: State, outputs: Mapping[ModelId, Output]) -> Combination:
-        """One answer out of at least one output."""
+    def combine(
+        self, state: State, models: Sequence[ModelId], outputs: Mapping[ModelId, Output]
+    ) -> Combination:
+        """One answer out of at least one output of the `models` that were asked."""
 
     def observe(
         self,
@@ -50,4 +52,8 @@ class SelectionPolicy(Protocol):
         selection: Selection,
         losses: Mapping[ModelId, float],
     ) -> State:
-        """Learn the losses, each in [0, 1], of the models that had been selected among `models`."""
+        """Learn the losses, each in [0, 1], of selected models.
+
+        `models` are those that are linked now; the selected ones may be others, and some of them
+        may have given no output, and so have no loss.
+        """

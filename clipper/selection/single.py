@@ -22,7 +22,9 @@ class Single:
         """The one model."""
         return Selection((models[0],), 1.0)
 
-    def combine(self, state: State, outputs: Mapping[ModelId, Output]) -> Combination:
+    def combine(
+        self, state: State, models: Sequence[ModelId], outputs: Mapping[ModelId, Output]
+    ) -> Combination:
         """Its output."""
         return next(iter(outputs.values())), 1.0
 

@@ -68,11 +68,16 @@ def check_application(app: Application) -> None:
         raise InvalidInput(
             f"There is no loss '{app.loss}'.", hint=f"Choose one of: {', '.join(LOSSES)}."
         )
+    if not 0 <= app.confidence_threshold <= 1:
+        raise InvalidInput(
+            f"confidence_threshold is {app.confidence_threshold:g}; it must be from 0 to 1.",
+            hint="0 takes every answer; 0.7 asks for seven tenths of the models' weight.",
+        )
     if app.on_overload not in ON_OVERLOAD:
         raise InvalidInput(
             f"on_overload is '{app.on_overload}'.", hint=f"Choose one of: {', '.join(ON_OVERLOAD)}."
         )
-    make_policy(app.policy, app.policy_params)
+    make_policy(app.policy, app.policy_params, app.loss)
 
 
 def check_model(model: Model) -> None:
@@ -133,7 +138,7 @@ def check_links(config: Config, app: Application, names: Sequence[str]) -> None:
             "Please provide the name of the model that you want to link "
             f"to the application '{app.name}'"
         )
-    if not make_policy(app.policy, app.policy_params).links_many:
+    if not make_policy(app.policy, app.policy_params, app.loss).links_many:
         _check_single_link(app, names)
     for name in names:
         if name in app.models or names.count(name) > 1:

@@ -28,7 +28,7 @@ from clipper.core.types import DEFAULT_CONTEXT, ModelId, Output
 from clipper.selection.policy import State
 from clipper.serving.ids import QueryIds
 from clipper.serving.journal import Journal, Record
-from clipper.serving.query import FAILED, LATE, NO_MODELS, Query
+from clipper.serving.query import FAILED, LATE, LOW_CONFIDENCE, NO_MODELS, Query
 from clipper.serving.snapshot import Route, Snapshot
 from clipper.serving.states import SelectionStates
 
@@ -91,7 +91,11 @@ class Predictor:
     def _select(self, query: Query) -> None:
         """Ask the policy; its state is loaded first where it is not in memory."""
         query.context = query.context or DEFAULT_CONTEXT
-        state = self._states.peek(query.route.app.name, query.context)
+        route = query.route
+        if route.policy.state_type is None:
+            self._choose(query, route.policy.init())
+            return
+        state = self._states.peek(route.app.name, query.context)
         if state is None:
             self._tasks.spawn(f"load the context of query {query.id}", self._load(query))
         else:
@@ -155,9 +159,13 @@ class Predictor:
         self._complete(query)
 
     def _complete(self, query: Query) -> None:
-        if query.outputs:
-            output, confidence = query.route.policy.combine(query.state, query.outputs)
-            self._answered(query, output, confidence, tuple(query.outputs))
+        if query.selection is not None and query.outputs:
+            asked = query.selection.models
+            output, confidence = query.route.policy.combine(query.state, asked, query.outputs)
+            if confidence >= query.route.app.confidence_threshold:
+                self._answered(query, output, confidence, tuple(query.outputs))
+            else:
+                self._decline(query, output, confidence)
         elif isinstance(query.failure, Overloaded) and query.route.app.on_overload == "reject":
             self._reject(query, query.failure)
         else:
@@ -180,6 +188,13 @@ class Predictor:
         query.route.stats.answered += 1
         self._answer(query)
 
+    def _decline(self, query: Query, output: Output, confidence: float) -> None:
+        """The models do not agree enough; their answer is shown beside the default one."""
+        query.declined = output
+        query.confidence = confidence
+        query.models = tuple(query.outputs)
+        self._default(query, "low_confidence", LOW_CONFIDENCE)
+
     def _default(self, query: Query, outcome: str, explanation: str) -> None:
         query.route.stats.count(outcome)
         query.output = query.route.default
@@ -192,7 +207,7 @@ class Predictor:
         route.stats.latency.observe(query.latency_s)
         self._finish(query)
         record = route.record
-        if query.selection is not None and query.outputs:
+        if query.selection is not None and query.outputs and route.policy.state_type is not None:
             record = Record(
                 route.app.name,
                 query.context,

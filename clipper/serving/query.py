@@ -17,6 +17,7 @@ NO_OUTPUT = Output(None, b"null")
 NO_MODELS = "No connected models found for query"
 LATE = "Failed to retrieve a prediction response within the specified latency SLO"
 FAILED = "The model failed"
+LOW_CONFIDENCE = "low confidence"
 
 
 class Query(msgspec.Struct, eq=False):
@@ -50,6 +51,8 @@ class Query(msgspec.Struct, eq=False):
     models: tuple[ModelId, ...] = ()
     explanation: str = ""
     confidence: float = 0.0
+    declined: Output | None = None
+    """What the models said, where they did not agree enough for it to be the answer."""
     cache: str = "none"
     latency_s: float = 0.0
     timed: dict[str, Any] | None = None

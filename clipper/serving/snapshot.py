@@ -74,7 +74,7 @@ def _build_route(
     metrics: Metrics,
     expire: Callable[[Any], None],
 ) -> Route:
-    policy = make_policy(app.policy, app.policy_params)
+    policy = make_policy(app.policy, app.policy_params, app.loss)
     current = [ModelId(name, config.current[name]) for name in app.models if name in config.current]
     models = {model: layer.models[model] for model in current}
     versions: dict[str, dict[str, ServedModel]] = {name: {} for name in app.models}

@@ -17,7 +17,7 @@ DRAWS = (0.0, 0.25, 0.5, 0.75, 1 - 2**-53)
 
 @pytest.fixture(params=sorted(POLICIES))
 def policy(request: pytest.FixtureRequest) -> SelectionPolicy:
-    return make_policy(request.param, {})
+    return make_policy(request.param, {}, "zero_one")
 
 
 def losses_of(selection: Selection, loss: float) -> Mapping[ModelId, float]:
@@ -62,7 +62,7 @@ def test_it_combines_what_is_there_into_one_of_the_outputs(policy: SelectionPoli
     for state in (policy.init(), learned(policy)):
         selection = policy.select(state, MODELS, 0.5)
         outputs = {model: output_of(7) for model in selection.models}
-        output, confidence = policy.combine(state, outputs)
+        output, confidence = policy.combine(state, selection.models, outputs)
         assert output == output_of(7)
         assert confidence == pytest.approx(1.0)
 

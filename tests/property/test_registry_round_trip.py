@@ -33,6 +33,7 @@ applications = st.builds(
     policy_params=st.dictionaries(texts, values, max_size=3),
     loss=texts,
     on_overload=texts,
+    confidence_threshold=st.floats(0, 1),
 )
 deployments = st.builds(Deployment, texts, texts, texts, texts, int32, texts)
 models = st.builds(

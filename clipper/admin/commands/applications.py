@@ -17,7 +17,8 @@ Policy = Annotated[
     typer.Option(
         "--policy",
         "--selection-policy",
-        help='Who answers: single, exp3..., or JSON with parameters: {"name": "exp3", ...}.',
+        help="Who answers: single, exp3, epsilon_greedy, ucb1, thompson, exp4, majority, static; "
+        'or JSON with parameters: {"name": "exp3", "eta": 0.1}.',
     ),
 ]
 
@@ -40,6 +41,10 @@ def create(  # noqa: PLR0913 -- an option for each setting
     on_overload: Annotated[
         str | None, typer.Option(help="default: answer with the default output; reject: 429.")
     ] = None,
+    confidence_threshold: Annotated[
+        float | None,
+        typer.Option(help="Where the models agree less, from 0 to 1, the default output answers."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Create an application.
@@ -55,6 +60,7 @@ def create(  # noqa: PLR0913 -- an option for each setting
         selection_policy=chosen,
         loss=loss,
         on_overload=on_overload,
+        confidence_threshold=confidence_threshold,
     )
     if as_json:
         session.show_json(answer)
@@ -138,6 +144,7 @@ def _facts(application: dict[str, Any]) -> list[tuple[str, object]]:
         ("policy", policy["name"] if len(policy) == 1 else json.dumps(policy)),
         ("loss", application["loss"]),
         ("on overload", application["on_overload"]),
+        ("confidence threshold", f"{application['confidence_threshold']:g}"),
     ]
     if "selection" in application:
         selection = application["selection"]

@@ -168,7 +168,8 @@ class FakeDaemon:
             raise Refusal(409, "already_exists", f"application '{body['name']}' already exists")
         policy = body["selection_policy"]
         policy = {"name": policy} if isinstance(policy, str) else policy
-        app: Json = {"linked_models": [], "loss": "zero_one", "on_overload": "default"} | body
+        defaults = {"loss": "zero_one", "on_overload": "default", "confidence_threshold": 0.0}
+        app: Json = {"linked_models": []} | defaults | body
         app |= {"selection_policy": policy, "slo_ms": body["latency_slo_micros"] / 1000}
         self.apps[body["name"]] = app
         return app

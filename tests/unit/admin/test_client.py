@@ -51,7 +51,9 @@ def test_an_application_is_registered_with_what_was_chosen(
         selection_policy=policy,
         loss="squared",
         on_overload="reject",
+        confidence_threshold=0.7,
     )
+    assert body(daemon)["confidence_threshold"] == 0.7
     assert body(daemon)["selection_policy"] == policy
     assert (body(daemon)["loss"], body(daemon)["on_overload"]) == ("squared", "reject")
 

@@ -101,10 +101,10 @@ def test_the_short_window_follows_first_and_forgets_first() -> None:
 
 def test_each_query_is_counted_once_by_outcome() -> None:
     stats = ApplicationStats(answered=3, rejected=7, cancelled=9)
-    for outcome in ("no_model", "late", "late", "model_failed", "overloaded"):
+    for outcome in ("no_model", "late", "late", "model_failed", "overloaded", "low_confidence"):
         stats.count(outcome)
-    assert (stats.defaults, stats.predictions) == (5, 8)
-    assert sum(getattr(stats, outcome) for outcome in APPLICATION_OUTCOMES) == 24
+    assert (stats.defaults, stats.predictions) == (6, 9)
+    assert sum(getattr(stats, outcome) for outcome in APPLICATION_OUTCOMES) == 25
 
 
 def test_numbers_are_made_on_first_use_and_kept() -> None:

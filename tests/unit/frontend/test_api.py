@@ -27,6 +27,7 @@ APPLICATION = {
     "selection_policy": {"name": "single"},
     "loss": "zero_one",
     "on_overload": "default",
+    "confidence_threshold": 0.0,
 }
 REGISTERED = {
     "name": "m",
@@ -95,7 +96,12 @@ async def test_applications_are_listed_by_name(admin: httpx.AsyncClient) -> None
 
 async def test_every_setting_of_an_application_comes_back(admin: httpx.AsyncClient) -> None:
     policy = {"name": "exp3", "eta": 0.5}
-    settings = {"selection_policy": policy, "loss": "squared", "on_overload": "reject"}
+    settings = {
+        "selection_policy": policy,
+        "loss": "squared",
+        "on_overload": "reject",
+        "confidence_threshold": 0.5,
+    }
     body = {"name": "a", "input_type": "d", "latency_slo_micros": 1500, **settings}
     created = await call(admin, "POST", "/applications", body, expect=201)
     assert created == {
@@ -422,7 +428,8 @@ async def test_deployments_under_way_are_listed(
     ("path", "body", "key"),
     [
         ("/applications", {**APP, "slo_mss": 5}, "slo_mss"),
-        ("/applications", {**APP, "confidence_threshold": 0.7}, "confidence_threshold"),
+        ("/applications", {**APP, "confidence_threshold": 1.7}, "confidence_threshold"),
+        ("/applications", {**APP, "confidence_threshold": "0.7"}, "confidence_threshold"),
         ("/applications", {**APP, "slo_ms": 0}, "slo_ms"),
         ("/applications", {**APP, "slo_ms": "20"}, "slo_ms"),
         ("/applications", {**APP, "slo_ms": 1e300}, "slo_ms"),
@@ -464,7 +471,7 @@ async def test_what_the_schema_does_not_allow_is_refused_by_name(
     [
         ("/applications", {**APP, "input_type": "complex"}, "complex"),
         ("/applications", {**APP, "loss": "log"}, "loss"),
-        ("/applications", {**APP, "selection_policy": "exp4"}, "selection_policy"),
+        ("/applications", {**APP, "selection_policy": "exp5"}, "selection_policy"),
         ("/applications", {**APP, "selection_policy": {"name": "exp3", "gamma": 1}}, "gamma"),
         ("/models", {**MODEL, "input_type": "complex"}, "complex"),
         ("/models", {**MODEL, "batch_size": 0}, "batch size"),

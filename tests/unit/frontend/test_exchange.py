@@ -9,7 +9,8 @@ import pytest
 
 from clipper.abstraction.layer import Limits
 from clipper.core.metrics import APPLICATION_OUTCOMES
-from clipper.core.types import ModelId
+from clipper.core.outputs import output_of
+from clipper.core.types import Input, ModelId
 from clipper.frontend.decode import MAX_INPUTS
 from clipper.frontend.exchange import Exchange
 from clipper.frontend.options import Options
@@ -421,4 +422,25 @@ async def test_a_daemon_that_is_late_to_read_expects_to_be_as_late_to_answer(
     assert "would have come too late" in too_late.body["default_explanation"]
     await asyncio.sleep(SLO_S)
     assert in_time.body["output"] == "new"
+    await rig.close()
+
+
+async def test_an_answer_that_was_declined_is_shown_beside_the_default(store: MemoryStore) -> None:
+    rig = Rig(store)
+    app = application("a", "m", "n", policy="majority", confidence_threshold=0.9)
+    rig.serve(configuration([app], ["m:1", "n:1"]))
+    for model, text in (("m:1", "cat"), ("n:1", "dog")):
+        said = output_of(text)
+        await rig.start(model, Behaviour(answer=dict.fromkeys([Input(b"x")], said).__getitem__))
+    answers, _ = begin(rig, {"input": "x"})
+    await rig.predictor.drain()
+    assert answers.body == {
+        "query_id": 0,
+        "output": -1,
+        "default": True,
+        "default_explanation": "low confidence",
+        "confidence": 0.5,
+        "models": ["m:1", "n:1"],
+        "prediction": "cat",
+    }
     await rig.close()

@@ -491,11 +491,13 @@ async def test_our_keys_are_taken(admin: httpx.AsyncClient, services: Services) 
         "selection_policy": {"name": "exp3", "eta": 0.5},
         "loss": "absolute",
         "on_overload": "reject",
+        "confidence_threshold": 0.7,
     }
     await ok(admin, "add_app", **APP, **ours)
     app = services.catalogue.config.applications["a"]
     assert (app.policy, app.policy_params) == ("exp3", {"eta": 0.5})
     assert (app.loss, app.on_overload) == ("absolute", "reject")
+    assert app.confidence_threshold == 0.7
 
 
 async def test_without_our_keys_the_defaults_apply(
@@ -504,18 +506,20 @@ async def test_without_our_keys_the_defaults_apply(
     await ok(admin, "add_app", **APP)
     app = services.catalogue.config.applications["a"]
     assert (app.policy, app.loss, app.on_overload) == ("single", "zero_one", "default")
+    assert app.confidence_threshold == 0.0
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("confidence_threshold", 0.7),
-        ("confidence_threshold", None),
+        ("confidence_threshold", 1.7),
+        ("confidence_threshold", "much"),
+        ("confidence_threshold", True),
         ("loss", "log"),
         ("loss", "hinge"),
         ("loss", 1),
         ("on_overload", "panic"),
-        ("selection_policy", "exp4"),
+        ("selection_policy", "exp5"),
         ("selection_policy", "ensemble"),
         ("selection_policy", {"eta": 0.1}),
         ("selection_policy", {"name": ["exp3"]}),

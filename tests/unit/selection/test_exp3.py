@@ -123,4 +123,4 @@ def test_a_single_model_is_certain_whatever_it_costs() -> None:
 
 def test_the_answer_is_the_drawn_models_own() -> None:
     output = output_of("cat")
-    assert Exp3().combine(Exp3State(), {B: output}) == (output, 1.0)
+    assert Exp3().combine(Exp3State(), (B,), {B: output}) == (output, 1.0)

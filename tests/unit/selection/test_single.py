@@ -14,7 +14,7 @@ def test_the_first_linked_model_answers_whatever_is_drawn() -> None:
 
 def test_its_output_is_the_answer_and_certain() -> None:
     output = output_of(7)
-    assert Single().combine(None, {MODELS[0]: output}) == (output, 1.0)
+    assert Single().combine(None, MODELS, {MODELS[0]: output}) == (output, 1.0)
 
 
 def test_no_state_is_kept_and_no_second_model_linked() -> None:

@@ -167,6 +167,7 @@ async def test_of_two_who_add_the_same_application_at_once_one_wins(catalogue: C
         ({"latency_slo_micros": -5}, "latency_slo_micros is -5; it must be above 0."),
         ({"loss": "hinge"}, "There is no loss 'hinge'."),
         ({"on_overload": "cry"}, "on_overload is 'cry'."),
+        ({"confidence_threshold": 1.5}, "confidence_threshold is 1.5; it must be from 0 to 1."),
         ({"policy": "ucb"}, "There is no selection policy 'ucb'."),
         ({"policy": "exp3", "policy_params": {"eta": 0}}, "exp3 got eta=0"),
     ],

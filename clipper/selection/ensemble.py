@@ -1,0 +1,171 @@
+"""Ensembles: every model is asked, and the answer is combined from all that come in time.
+
+`static` has weights that the application states, `majority` weighs all alike, and `exp4` learns.
+
+Exp4 as Clipper uses it (NSDI '17, "Ensemble Model Selection Policies") is Hedge: the weight of each
+model is multiplied by `exp(-eta L)` for its own loss L, whoever answered. Plain Hedge cannot
+forgive, as a model that has recovered has to earn back all that it lost while it failed; so a small
+share of the weight is dealt out evenly after each lesson (Herbster and Warmuth 1998, "Tracking the
+Best Expert", fixed share), which also bounds how far a weight can fall.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from clipper.core.errors import InvalidInput
+from clipper.core.types import ModelId, Output
+from clipper.selection.combining import Weights, make_combine
+from clipper.selection.policy import Combination, Selection, State
+
+
+class Ensemble:
+    """Asks all models; a subclass says what each of them weighs."""
+
+    name = ""
+    state_type: type[Any] | None = None
+    links_many = True
+
+    def __init__(self, combine: str = "", loss: str = "zero_one") -> None:
+        """`combine` is `vote`, `mean` or `scores`; empty, what goes with the loss."""
+        self._combine = make_combine(combine, loss)
+
+    def init(self) -> State:
+        """No state."""
+        return None
+
+    def weights(self, state: State, models: Sequence[ModelId]) -> Weights:
+        """What each of these models weighs."""
+        raise NotImplementedError
+
+    def select(self, state: State, models: Sequence[ModelId], draw: float) -> Selection:
+        """All of them."""
+        return Selection(tuple(models), 1.0)
+
+    def combine(
+        self, state: State, models: Sequence[ModelId], outputs: Mapping[ModelId, Output]
+    ) -> Combination:
+        """By weight."""
+        return self._combine(self.weights(state, models), outputs)
+
+    def observe(
+        self,
+        state: State,
+        models: Sequence[ModelId],
+        selection: Selection,
+        losses: Mapping[ModelId, float],
+    ) -> State:
+        """Nothing to learn."""
+        return state
+
+
+class Majority(Ensemble):
+    """One model, one vote."""
+
+    name = "majority"
+
+    def weights(self, state: State, models: Sequence[ModelId]) -> Weights:
+        """The same for all."""
+        return dict.fromkeys(models, 1.0)
+
+
+class Static(Ensemble):
+    """Weights by model name, whatever its version; 1 where none is stated."""
+
+    name = "static"
+
+    def __init__(
+        self,
+        weights: Mapping[str, float] | None = None,
+        combine: str = "",
+        loss: str = "zero_one",
+    ) -> None:
+        super().__init__(combine, loss)
+        self._stated = dict(weights or {})
+        for model, weight in self._stated.items():
+            if isinstance(weight, bool) or not isinstance(weight, int | float) or not weight > 0:
+                raise InvalidInput(
+                    f"static got the weight {weight!r} for {model}.",
+                    hint="A weight is a number above 0; unlink a model that is not to count.",
+                )
+
+    def weights(self, state: State, models: Sequence[ModelId]) -> Weights:
+        """As stated."""
+        return {model: float(self._stated.get(model.name, 1.0)) for model in models}
+
+
+class Exp4State(msgspec.Struct, frozen=True):
+    """What one context has learned, by model version (`name:version`)."""
+
+    log_weights: dict[str, float] = {}
+    """The largest is 0."""
+    feedbacks: dict[str, int] = {}
+    """How often each was judged."""
+    losses: dict[str, float] = {}
+    """Sum of the losses observed."""
+
+
+class Exp4(Ensemble):
+    """Learns from every model's own loss: `eta` is how fast it reacts, `share` how it forgives."""
+
+    name = "exp4"
+    state_type: type[Any] | None = Exp4State
+
+    def __init__(
+        self, eta: float = 0.1, share: float = 0.001, combine: str = "", loss: str = "zero_one"
+    ) -> None:
+        super().__init__(combine, loss)
+        for name, value, most in (("eta", eta, 10), ("share", share, 0.5)):
+            if isinstance(value, bool) or not 0 < value <= most:
+                raise InvalidInput(
+                    f"exp4 got {name}={value}",
+                    hint=f"{name} is above 0 and at most {most}; the default suits most.",
+                )
+        self.eta = eta
+        self.share = share
+
+    def init(self) -> Exp4State:
+        """Every model is as good as any other."""
+        return Exp4State()
+
+    def weights(self, state: Exp4State, models: Sequence[ModelId]) -> Weights:
+        """They sum to 1; a model not seen before weighs as much as the mean of the others."""
+        known = [state.log_weights.get(str(model)) for model in models]
+        raw = [None if weight is None else math.exp(weight) for weight in known]
+        seen = [weight for weight in raw if weight is not None]
+        mean = sum(seen) / len(seen) if seen else 1.0
+        filled = [mean if weight is None else weight for weight in raw]
+        total = sum(filled)
+        return {model: weight / total for model, weight in zip(models, filled, strict=True)}
+
+    def observe(
+        self,
+        state: Exp4State,
+        models: Sequence[ModelId],
+        selection: Selection,
+        losses: Mapping[ModelId, float],
+    ) -> Exp4State:
+        """Each model that answered pays its own loss."""
+        even = self.share / len(models)
+        weights = {
+            model: weight * math.exp(-self.eta * losses.get(model, 0.0))
+            for model, weight in self.weights(state, models).items()
+        }
+        total = sum(weights.values())
+        shared = {
+            model: (1 - self.share) * weight / total + even for model, weight in weights.items()
+        }
+        top = max(shared.values())
+        return Exp4State(
+            log_weights={str(model): math.log(weight / top) for model, weight in shared.items()},
+            feedbacks={
+                str(model): state.feedbacks.get(str(model), 0) + (model in losses)
+                for model in models
+            },
+            losses={
+                str(model): state.losses.get(str(model), 0.0) + losses.get(model, 0.0)
+                for model in models
+            },
+        )

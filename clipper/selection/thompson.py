@@ -1,0 +1,104 @@
+"""Thompson sampling: each model is asked as often as it is likely to be the best.
+
+Thompson (1933); Chapelle and Li (2011), "An Empirical Evaluation of Thompson Sampling". Usually one
+mean is drawn from what is believed of each model, and the least wins; how probable that was, nobody
+knows, but whoever wants to judge the choice later needs to. So we work out, with each lesson, how
+probable each model is to be the best, by integrating over a grid of means, and draw by that. The
+belief is a Beta distribution where all losses were 0 or 1, else a normal one.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipper.core.types import ModelId
+from clipper.selection.arms import Arm, ArmsState, Bandit
+from clipper.selection.policy import Selection
+
+Floats = NDArray[np.float64]
+
+CELLS = 256
+CENTRES: Floats = (np.arange(CELLS) + 0.5) / CELLS
+"""Of the grid's cells, over the losses from 0 to 1."""
+LOG, LOG_REST = np.log(CENTRES), np.log1p(-CENTRES)
+PRIOR_DEVIATION = 0.5
+"""Of a normal belief, in a model of which one lesson is known."""
+LEAST_DEVIATION = 1 / CELLS
+
+
+class ThompsonState(ArmsState, frozen=True):
+    """With how probable each model is to be the best, by model version."""
+
+    best: dict[str, float] = {}  # noqa: RUF012 -- msgspec copies it
+
+
+class Thompson(Bandit):
+    """Draws a model by how likely it is to be the best; `forgetting` as in the other bandits."""
+
+    name = "thompson"
+    state_type: type[Any] | None = ThompsonState
+
+    def init(self) -> ThompsonState:
+        """Every model is as good as any other."""
+        return ThompsonState()
+
+    def select(self, state: ArmsState, models: Sequence[ModelId], draw: float) -> Selection:
+        """Draw one."""
+        assert isinstance(state, ThompsonState)
+        known = [state.best.get(str(model)) for model in models]
+        if None in known:  # models have come since the last lesson
+            chances = best_chances(state.of(models))
+        else:
+            chances = [chance or 0.0 for chance in known]
+        total = sum(chances)
+        left = draw * total
+        for model, chance in zip(models, chances, strict=True):
+            if left < chance:
+                return Selection((model,), chance / total)
+            left -= chance
+        return Selection((models[-1],), chances[-1] / total)
+
+    def observe(
+        self,
+        state: ArmsState,
+        models: Sequence[ModelId],
+        selection: Selection,
+        losses: Mapping[ModelId, float],
+    ) -> ThompsonState:
+        """Remember the loss, and how good each model may be after it."""
+        after = super().observe(state, models, selection, losses)
+        chances = best_chances(after.of(models))
+        best = {str(model): chance for model, chance in zip(models, chances, strict=True)}
+        return ThompsonState(after.arms, best)
+
+
+LEAST_CHANCE = 1e-6
+"""Nobody is ruled out: what is believed may be wrong."""
+
+
+def best_chances(arms: Sequence[Arm]) -> list[float]:
+    """How probable each arm is to have the least mean loss; they sum to 1."""
+    density = np.stack([_belief(arm) for arm in arms])
+    beyond = 1 - np.cumsum(density, axis=1) + density / 2  # half of the own cell
+    np.clip(beyond, 1e-300, 1.0, out=beyond)
+    # All the others are worse: the product over all, without one's own factor.
+    log_beyond = np.log(beyond)
+    chances = (density * np.exp(log_beyond.sum(axis=0) - log_beyond)).sum(axis=1)
+    chances = np.maximum(chances, LEAST_CHANCE)
+    listed: list[float] = (chances / chances.sum()).tolist()
+    return listed
+
+
+def _belief(arm: Arm) -> Floats:
+    """The probability of each cell of the grid to hold the mean."""
+    if abs(arm.square - arm.loss) <= 1e-9 * max(arm.loss, 1.0):  # all losses were 0 or 1
+        log_density = arm.loss * LOG + max(arm.weight - arm.loss, 0.0) * LOG_REST
+    else:
+        deviation = max(arm.deviation, PRIOR_DEVIATION / max(arm.weight, 1.0), LEAST_DEVIATION)
+        spread = deviation / max(arm.weight, 1.0) ** 0.5
+        log_density = -0.5 * ((CENTRES - arm.mean) / max(spread, LEAST_DEVIATION)) ** 2
+    density: Floats = np.exp(log_density - log_density.max())
+    density /= density.sum()
+    return density
