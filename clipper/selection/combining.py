@@ -17,6 +17,8 @@ from clipper.selection.policy import Combination
 
 Weights = Mapping[ModelId, float]
 """Of every model that was asked; none is negative, and some are above 0."""
+LARGEST = 1e300
+"""Beyond that, a number is none that could be averaged: JSON has integers larger than any float."""
 Combine = Callable[[Weights, Mapping[ModelId, Output]], Combination]
 
 
@@ -109,7 +111,9 @@ def _columns(values: list[Any]) -> list[tuple[float, ...]] | None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return -LARGEST <= value <= LARGEST
 
 
 def _best(vector: list[float]) -> int:

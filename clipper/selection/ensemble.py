@@ -148,6 +148,8 @@ class Exp4(Ensemble):
         losses: Mapping[ModelId, float],
     ) -> Exp4State:
         """Each model that answered pays its own loss."""
+        if not models:
+            return state
         even = self.share / len(models)
         weights = {
             model: weight * math.exp(-self.eta * losses.get(model, 0.0))

@@ -54,6 +54,6 @@ class SelectionPolicy(Protocol):
     ) -> State:
         """Learn the losses, each in [0, 1], of selected models.
 
-        `models` are those that are linked now; the selected ones may be others, and some of them
-        may have given no output, and so have no loss.
+        `models` are those that are linked now, if any; the selected ones may be others, and some of
+        them may have given no output, and so have no loss.
         """

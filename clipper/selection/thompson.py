@@ -80,6 +80,8 @@ LEAST_CHANCE = 1e-6
 
 def best_chances(arms: Sequence[Arm]) -> list[float]:
     """How probable each arm is to have the least mean loss; they sum to 1."""
+    if not arms:
+        return []
     density = np.stack([_belief(arm) for arm in arms])
     beyond = 1 - np.cumsum(density, axis=1) + density / 2  # half of the own cell
     np.clip(beyond, 1e-300, 1.0, out=beyond)

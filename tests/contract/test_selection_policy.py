@@ -107,6 +107,13 @@ def test_models_may_come_and_go(policy: SelectionPolicy) -> None:
     assert policy.select(after, newcomers, 0.5).models
 
 
+def test_feedback_may_come_when_no_model_is_linked_any_more(policy: SelectionPolicy) -> None:
+    state = learned(policy)
+    selection = policy.select(state, MODELS, 0.5)
+    after = policy.observe(state, (), selection, losses_of(selection, 1.0))
+    assert policy.select(after, MODELS, 0.5).models
+
+
 def test_parameters_are_all_that_a_policy_holds(policy: SelectionPolicy) -> None:
     before = dict(vars(policy))
     learned(policy)

@@ -59,7 +59,16 @@ def test_vectors_are_averaged_number_by_number() -> None:
     assert output.value == pytest.approx([1.25, 1.0])
 
 
-@pytest.mark.parametrize("values", [("cat", 1, "cat"), ([1], [1, 2], [1]), (True, 1.5, True)])
+@pytest.mark.parametrize(
+    "values",
+    [
+        ("cat", 1, "cat"),
+        ([1], [1, 2], [1]),
+        (True, 1.5, True),
+        (10**400, 1, 10**400),
+        ([10**400], [1], [10**400]),
+    ],
+)
 @pytest.mark.parametrize("combine", [mean, scores])
 def test_what_has_no_mean_is_voted_on(combine: Any, values: Any) -> None:
     assert combine(EVEN, outputs(*values))[0].value == values[0]
