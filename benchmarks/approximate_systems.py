@@ -1,8 +1,9 @@
 """The index of the approximate cache, and what it is measured against: one interface for all.
 
 A system takes vectors one at a time, as the cache does, and says whether it has one within the
-radius of another. hnswlib and faiss (`pip install '.[bench]'`) search for the nearest vector, by a
-graph or by looking at all; the answer counts only if it is within the radius.
+radius of another. faiss, and hnswlib where it is installed, search for the nearest vector, by a
+graph or by looking at all; the answer counts only if it is within the radius. hnswlib has to be
+compiled, so that `make setup` leaves it out.
 """
 
 import importlib.util
@@ -146,5 +147,5 @@ def yardsticks() -> dict[str, Callable[[Metric, float, int], System]]:
 def _is_installed(package: str) -> bool:
     if importlib.util.find_spec(package) is not None:
         return True
-    print(f"Without {package}: it is not installed (pip install '.[bench]').")
+    print(f"Without {package}: it is not installed.")
     return False

@@ -147,12 +147,12 @@ def show(plan: Plan, capacities: dict[str, float], rows: list[Row]) -> None:
     print_mixed(rows)
     aims = targets(rows)
     print_targets(aims)
-    plot(rows, RESULTS / "goodput.png")
     plan_as_json = {**asdict(plan), "systems": [one.name for one in plan.systems]}
     write_json(
         "goodput",
         {"plan": plan_as_json, "capacities": capacities, "targets": aims, "rows": rows},
     )
+    plot(rows, RESULTS / "goodput.png")
 
 
 if __name__ == "__main__":

@@ -75,8 +75,6 @@ def show(plan: Plan, results: Results) -> None:
     aims = targets(results)
     print_targets(aims)
     print_failures(results)
-    if results.rows:
-        plot(results, RESULTS / "side_by_side.png")
     write_json(
         "side_by_side",
         {
@@ -89,6 +87,8 @@ def show(plan: Plan, results: Results) -> None:
             **results.as_json(),
         },
     )
+    if results.rows:
+        plot(results, RESULTS / "side_by_side.png")
 
 
 if __name__ == "__main__":
