@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from clipper.core.errors import InvalidInput
 from clipper.core.types import ModelId, Output
+from clipper.selection.parameters import check_range
 from clipper.selection.policy import Combination, Selection
 
 FORGETTING = 0.001
@@ -110,16 +110,3 @@ class Bandit:
                 key = str(model)
                 arms[key] = arms.get(key, NEW).taught(loss)
         return ArmsState(arms)
-
-
-def check_range(policy: str, name: str, value: object, least: float, most: float) -> None:
-    """Whether a parameter is a number in its range, both ends included.
-
-    Raises:
-        InvalidInput: it is not.
-    """
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not (is_number and least <= value <= most):  # type: ignore[operator]
-        raise InvalidInput(
-            f"{policy} got {name}={value}", hint=f"{name} is a number from {least:g} to {most:g}."
-        )

@@ -8,7 +8,8 @@ import math
 from collections.abc import Sequence
 
 from clipper.core.types import ModelId
-from clipper.selection.arms import FORGETTING, ArmsState, Bandit, check_range
+from clipper.selection.arms import FORGETTING, ArmsState, Bandit
+from clipper.selection.parameters import check_range
 from clipper.selection.policy import Selection
 
 

@@ -18,7 +18,10 @@ import msgspec
 from clipper.core.errors import InvalidInput
 from clipper.core.types import ModelId, Output
 from clipper.selection.combining import Weights, make_combine
+from clipper.selection.parameters import LEAST, check_range
 from clipper.selection.policy import Combination, Selection, State
+
+MOST_WEIGHT = 1e6
 
 
 class Ensemble:
@@ -83,13 +86,14 @@ class Static(Ensemble):
         loss: str = "zero_one",
     ) -> None:
         super().__init__(combine, loss)
+        if not isinstance(weights, Mapping | None):
+            raise InvalidInput(
+                f"static got weights={weights}",
+                hint="weights is an object: a number by model name.",
+            )
         self._stated = dict(weights or {})
         for model, weight in self._stated.items():
-            if isinstance(weight, bool) or not isinstance(weight, int | float) or not weight > 0:
-                raise InvalidInput(
-                    f"static got the weight {weight!r} for {model}.",
-                    hint="A weight is a number above 0; unlink a model that is not to count.",
-                )
+            check_range(self.name, f"weights.{model}", weight, LEAST, MOST_WEIGHT)
 
     def weights(self, state: State, models: Sequence[ModelId]) -> Weights:
         """As stated."""
@@ -117,12 +121,8 @@ class Exp4(Ensemble):
         self, eta: float = 0.1, share: float = 0.001, combine: str = "", loss: str = "zero_one"
     ) -> None:
         super().__init__(combine, loss)
-        for name, value, most in (("eta", eta, 10), ("share", share, 0.5)):
-            if isinstance(value, bool) or not 0 < value <= most:
-                raise InvalidInput(
-                    f"exp4 got {name}={value}",
-                    hint=f"{name} is above 0 and at most {most}; the default suits most.",
-                )
+        check_range(self.name, "eta", eta, LEAST, 10)
+        check_range(self.name, "share", share, LEAST, 0.5)
         self.eta = eta
         self.share = share
 

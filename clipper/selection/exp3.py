@@ -21,8 +21,8 @@ from typing import Any
 
 import msgspec
 
-from clipper.core.errors import InvalidInput
 from clipper.core.types import ModelId, Output
+from clipper.selection.parameters import LEAST, check_range
 from clipper.selection.policy import Combination, Selection
 
 FLOOR = -7.0
@@ -45,10 +45,7 @@ class Exp3:
     links_many = True
 
     def __init__(self, eta: float = 0.1) -> None:
-        if isinstance(eta, bool) or not 0 < eta <= 1:
-            raise InvalidInput(
-                f"exp3 got eta={eta}", hint="eta is above 0 and at most 1; 0.1 suits most."
-            )
+        check_range(self.name, "eta", eta, LEAST, 1)
         self.eta = eta
 
     def init(self) -> Exp3State:

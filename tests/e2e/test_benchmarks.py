@@ -73,7 +73,7 @@ def test_only_what_was_verified_agrees_with_the_model() -> None:
     assert disagreed["angular", "unverified"] > 10 * disagreed["angular", "verified"]
 
 
-def test_an_approximate_cache_saves_latency_through_the_daemon() -> None:
+def test_hits_of_an_approximate_cache_are_timed_through_the_daemon() -> None:
     (row,) = report_of("approximate_latency")["rows"]
     assert row["queries"] == 200
     assert row["hits"] > 0.1

@@ -95,3 +95,13 @@ def test_whoever_will_be_dropped_is_in_nobodys_way(forecast: Forecast) -> None:
 
 def test_whoever_will_be_dropped_does_no_arrival_a_favour_either(forecast: Forecast) -> None:
     assert forecast.is_hopeless(1.05, queue_of(*[1.08] * 300), 0.0)
+
+
+def test_arrivals_are_judged_by_what_nearly_all_batches_keep_to_until_all_are_told() -> None:
+    member = busy(1.0)
+    for number in range(100):
+        member.estimate.observe(10, BATCH_S * (1.5 if number % 5 == 0 else 1.0))
+    member.told(10, 0.2)
+    expected = member.estimate.p90_s(10) + 0.2
+    assert expected > 1.2 * BATCH_S + 0.2
+    assert forecast_of(member, is_crowded=True).done_at(0, 0.5) == pytest.approx(1.0 + expected)
