@@ -14,6 +14,8 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 START_S = 30.0
+SCRAPE_S = 60.0
+"""Large bodies that still wait to be read hold the daemon up for seconds on a slow machine."""
 CLIPPERD = ("-m", "clipper.daemon")
 
 
@@ -47,7 +49,8 @@ class Daemon:
     def counter(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples that have these labels."""
         total = 0.0
-        for family in text_string_to_metric_families(httpx.get(f"{self.admin}/metrics").text):
+        metrics = httpx.get(f"{self.admin}/metrics", timeout=SCRAPE_S).text
+        for family in text_string_to_metric_families(metrics):
             for sample in family.samples:
                 if sample.name == name and labels.items() <= sample.labels.items():
                     total += sample.value
