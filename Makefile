@@ -69,7 +69,7 @@ bench-tails: $(INSTALLED) ## one of three replicas is slow, becomes slow, or die
 bench-delayed: $(INSTALLED) ## when waiting for fuller batches pays (needs wrk)
 	$(BIN)/python benchmarks/delayed_batching.py $(ARGS)
 
-bench-peers: $(INSTALLED) ## beside six other serving systems, which it installs (needs wrk; takes an hour or two)
+bench-peers: $(INSTALLED) ## beside six other serving systems, which it installs (needs wrk; takes about an hour and a quarter)
 	$(BIN)/python benchmarks/side_by_side.py $(ARGS)
 
 clean: ## remove what was made

@@ -46,7 +46,7 @@ def parse() -> Plan:
     parser.add_argument("--only", default=",".join(names), help="names of systems, with commas")
     parser.add_argument("--models", default="a,b,c", help="a: noop, b: classifier, c: sleeping")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=4, help="of each measurement")
+    parser.add_argument("--seconds", type=int, default=2, help="of each measurement")
     parser.add_argument("--no-goodput", action="store_true", help="closed loop only")
     parser.add_argument("--quick", action="store_true", help="noop, 32 connections, a second each")
     options = parser.parse_args()
