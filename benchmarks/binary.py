@@ -2,14 +2,13 @@
 
 A vector of 784 float32 and an image of 224x224x3 are sent to a noop model (their sum) either way,
 in turn, by wrk over keep-alive connections; the figures are medians over the rounds. One number of
-each request is its own, so that the cache misses. Default answers and refusals are counted: a run
-with one in it does not count as throughput.
+each request is its own, so that the cache misses. Default answers and refusals are counted,
+over all rounds, and are no part of the throughput.
 """
 
 import argparse
 import json
 import shutil
-import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from daemon import Daemon, clipperd
-from hot_path import wrk_daemon
+from hot_path import over_rounds, wrk_daemon
 from report import write_json
 
 from clipper.admin.client import ClipperConnection
@@ -109,9 +108,8 @@ def measure(
             for body in bodies:
                 runs[body].append(ask(daemon, body, connections, options.seconds))
         for body, results in runs.items():
-            medians = {key: statistics.median(run[key] for run in results) for key in results[0]}
             what = {"input": body.input, "form": body.form, "bytes": body.size_bytes}
-            rows.append({**what, "connections": connections, **medians})
+            rows.append({**what, "connections": connections, **over_rounds(results)})
     return rows
 
 

@@ -10,14 +10,13 @@ is nothing left that another worker could use.
 import argparse
 import os
 import shutil
-import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from daemon import Daemon, clipperd
-from hot_path import deploy, wrk, wrk_daemon
+from hot_path import deploy, over_rounds, wrk, wrk_daemon
 from report import write_json
 
 WORKERS = (1, 2)
@@ -62,11 +61,8 @@ def measure(
                 for workers, daemon in daemons.items():
                     runs[workers].append(ask(daemon, script, connections, options.seconds))
             for workers, results in runs.items():
-                medians = {
-                    key: statistics.median(run[key] for run in results) for key in results[0]
-                }
                 what = {"load": load, "connections": connections, "workers": workers}
-                rows.append({**what, **medians})
+                rows.append({**what, **over_rounds(results)})
     return rows
 
 

@@ -29,6 +29,7 @@ from clipper.deploy.process import ProcessManager
 from clipper.frontend.listener import Listener
 from clipper.frontend.listeners import admin_listener, query_listener
 from clipper.rpc.replica import GrpcReplica
+from clipper.selection import own
 from clipper.serving.engine import Bounds
 from clipper.serving.services import Services
 from clipper.state.opening import open_store
@@ -64,6 +65,7 @@ async def serve(settings: Settings) -> None:
     Raises:
         SettingsError: the store's URL or a listener's address cannot be used.
     """
+    own.use(settings.policies_dir)
     place = _claim(Path(settings.data_dir))
     stop = _stop_on_signals()
     crew = Crew(settings.workers) if settings.workers > 1 else None

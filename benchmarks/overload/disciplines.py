@@ -2,9 +2,11 @@
 
 `fifo` is the paper's: first in, first out, nobody is dropped or refused, and AIMD with the
 constants of the paper's prototype measures a batch against the whole SLO. `expired` leaves out
-whoever's deadline has passed. All else of the daemon is as it is, and it has no such options.
+whoever's deadline has passed. Neither refuses requests unread when it is behind. All else of the
+daemon is as it is, and it has no such options.
 """
 
+import math
 import sys
 
 from clipper import daemon
@@ -15,6 +17,7 @@ from clipper.abstraction.member import Member
 from clipper.abstraction.queue import Batch, BatchQueue, Task, Waiter
 from clipper.abstraction.scheduler import Rest, Scheduler, Taken
 from clipper.core.types import Model
+from clipper.frontend import exchange
 
 INCREMENT = 2
 BACKOFF = 0.9
@@ -24,7 +27,7 @@ DEAD_BAND = 0.1
 class Fifo(BatchQueue):
     """First in, first out."""
 
-    def _push(self, task: Task) -> None:
+    def _push(self, task: Task, due: float) -> None:
         task.queued_at = self._now()
         task.is_queued = True
         self._sequence = task.number = self._sequence + 1
@@ -91,6 +94,7 @@ def main() -> None:
         "make_control": paper_control,
     }.items():
         setattr(layer, name, older)
+    setattr(exchange, "BEHIND", math.inf)  # noqa: B010 -- it is a constant
     if rule == "fifo":
         setattr(layer.ServedModel, "withdraw", stay)  # noqa: B010 -- a method cannot be assigned
     daemon.main()

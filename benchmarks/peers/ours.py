@@ -60,7 +60,7 @@ def serving(classifier: Path, setting: Setting, model: str, slo_s: float) -> Ite
     Raises:
         DidNotStart: with what it said.
     """
-    orders = Orders(model, classifier, 0, 0, 0.0, batched=True, apart=True)
+    orders = Orders(model, classifier, 0, 0, 0.0, 0.0, batched=True, apart=True)
     with contextlib.ExitStack() as stack:
         try:
             daemon = stack.enter_context(clipperd(*setting.flags))

@@ -40,6 +40,7 @@ def contestant(peer: Peer, setting: Setting, classifier: Path) -> Contestant:
             port=free_port(),
             max_batch_size=setting.max_batch_size,
             wait_ms=setting.wait_ms,
+            slo_s=slo_s,
             batched=setting.batched,
             apart=setting.apart,
         )

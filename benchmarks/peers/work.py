@@ -67,6 +67,8 @@ class Orders:
     max_batch_size: int
     wait_ms: float
     """How long a batch may wait to be filled; 0: not at all."""
+    slo_s: float
+    """Within which queries are to be answered."""
     batched: bool
     """Whether requests are to be put together at all."""
     apart: bool
@@ -80,6 +82,7 @@ class Orders:
             "BENCH_PORT": str(self.port),
             "BENCH_MAX_BATCH_SIZE": str(self.max_batch_size),
             "BENCH_WAIT_MS": str(self.wait_ms),
+            "BENCH_SLO_S": str(self.slo_s),
             "BENCH_BATCHED": str(int(self.batched)),
             "BENCH_APART": str(int(self.apart)),
         }
@@ -99,6 +102,7 @@ def orders() -> Orders:
         port=int(os.environ["BENCH_PORT"]),
         max_batch_size=int(os.environ["BENCH_MAX_BATCH_SIZE"]),
         wait_ms=float(os.environ["BENCH_WAIT_MS"]),
+        slo_s=float(os.environ["BENCH_SLO_S"]),
         batched=os.environ["BENCH_BATCHED"] == "1",
         apart=os.environ["BENCH_APART"] == "1",
     )

@@ -19,6 +19,7 @@ from clipper.abstraction.latency import LatencyEstimate, Profile
 from clipper.abstraction.member import Member
 from clipper.abstraction.queue import BatchQueue, Task, Waiter
 from clipper.abstraction.scheduler import Scheduler
+from clipper.abstraction.usual import UsualOutput
 from clipper.core.clock import loop_clock
 from clipper.core.errors import ClipperError, Overloaded, ReplicaUnavailable
 from clipper.core.metrics import Metrics, ModelStats
@@ -59,6 +60,8 @@ class ServedModel:
         self._cache = cache
         self.approximation: Approximation | None = None
         """None where the model asks for none."""
+        self.usual: UsualOutput | None = None
+        """None where no application averages its outputs."""
         self._limits = limits
         self._queue = BatchQueue(limits.queue, limits.queue_bytes, self._now, stats)
         self.scheduler = Scheduler(self._queue)
@@ -90,8 +93,8 @@ class ServedModel:
         task = self._in_flight.get(input)
         if task is not None:
             self.stats.joined += 1
-            if deadline > task.deadline:
-                self._queue.postpone(task, deadline)
+            if deadline != task.deadline:
+                self._queue.join(task, deadline)
         else:
             if self.approximation is not None and (near := self._near(self.approximation, input)):
                 return near
@@ -164,6 +167,8 @@ class ServedModel:
             self._queue.withdraw(task)
         if output is not None:
             self._cache.store(task.input, output)
+            if self.usual is not None:
+                self.usual.add(output)
 
     def adopt(self, model: Model) -> None:
         """Take over a record of the same version."""

@@ -62,6 +62,7 @@ class Task(msgspec.Struct, eq=False):
     """How many replicas have it."""
     queued_at: float = 0.0
     due: float = 0.0
+    """When the first of those who wait for it gives up; the deadline is the last one's."""
     number: int = 0
     """With `due`, its place in the queue."""
     batch: Batch | None = None
@@ -129,21 +130,23 @@ class BatchQueue:
                 f"The queue is full: {len(self._line)} queries, {self.bytes} bytes wait already.",
                 hint="Retry later, or add replicas.",
             )
-        self._push(task)
+        self._push(task, task.deadline)
 
     def put_back(self, tasks: Sequence[Task]) -> None:
         """Queue tasks again that are with a replica; they were admitted, so no limit applies."""
         for task in tasks:
             queued_at = task.queued_at
-            self._push(task)
+            self._push(task, task.deadline)
             if task.sent:  # a copy; the other one may answer first, and tells how long it waited
                 task.queued_at = queued_at
+            else:  # the batch that it was in has come to nothing
+                task.batch = None
 
-    def _push(self, task: Task) -> None:
+    def _push(self, task: Task, due: float) -> None:
         line = self._line
         task.queued_at = self._now()
         task.is_queued = True
-        task.due = due = task.deadline
+        task.due = due
         self._sequence = task.number = number = self._sequence + 1
         if not line or due >= line[-1][0]:
             line.append((due, number, task))
@@ -157,13 +160,18 @@ class BatchQueue:
         del self._line[bisect_left(self._line, (task.due, task.number))]
         self._left([task])
 
-    def postpone(self, task: Task, deadline: float) -> None:
-        """Somebody joined who has more time."""
-        task.deadline = deadline
-        if task.is_queued:
+    def join(self, task: Task, deadline: float) -> None:
+        """Somebody else waits for a task, until that deadline.
+
+        With less time the task moves up; with more it keeps its place, or one that is asked for
+        again and again would never come to the front.
+        """
+        if deadline > task.deadline:
+            task.deadline = deadline
+        elif deadline < task.due and task.is_queued:
             queued_at = task.queued_at
             self.withdraw(task)
-            self._push(task)
+            self._push(task, deadline)
             task.queued_at = queued_at
 
     def _left(self, tasks: Sequence[Task]) -> None:

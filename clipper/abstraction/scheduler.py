@@ -267,7 +267,7 @@ class Scheduler:
         ready_at = max(head.queued_at, member.free_since)
         size = waiting + 1
         needed_s = max(member.p99_s(size), member.needed_s(size)) + SAFETY_S
-        return min(ready_at + self.wait_s, head.deadline - needed_s)
+        return min(ready_at + self.wait_s, head.due - needed_s)
 
     def _leftovers(self, member: Member, limit: int, now: float) -> Taken | Rest:
         """What a slow replica takes: what nobody else would be done with sooner."""

@@ -119,6 +119,11 @@ class Settings(BaseModel):
         description="processes that answer queries on the one port, 1 to 64, each on a core of its "
         "own at best; cache_bytes, queue_limit, queue_bytes and journal_size bound them together",
     )
+    policies_dir: str = Field(
+        "",
+        description="folder of selection policies of your own, Python files whose classes "
+        "applications name as module:Class; none by default",
+    )
     docker_image_prefix: Annotated[str, Field(pattern=r"\A[a-z0-9][a-z0-9._:/-]*\z")] = Field(
         "clipper", description="how names of container images begin, in lower case"
     )
@@ -150,6 +155,7 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str] | None = 
     _check_ports(settings)
     _check_exposure(settings)
     _check_sharing(settings)
+    _check_policies(settings)
     return _with_places(settings, variables)
 
 
@@ -214,11 +220,22 @@ def _check_sharing(settings: Settings) -> None:
         )
 
 
+def _check_policies(settings: Settings) -> None:
+    if settings.policies_dir and not Path(settings.policies_dir).is_dir():
+        raise SettingsError(
+            f"policies_dir {settings.policies_dir} is no folder",
+            hint="Name a folder that is there.",
+        )
+
+
 def _with_places(settings: Settings, environ: Mapping[str, str]) -> Settings:
     """Fill in where the daemon keeps its files and, unless told, its store."""
     data_dir = _data_dir(settings, environ)
     store = settings.store or f"sqlite:///{data_dir / 'clipper.db'}"
-    return settings.model_copy(update={"data_dir": str(data_dir), "store": store})
+    places = {"data_dir": str(data_dir), "store": store}
+    if settings.policies_dir:
+        places["policies_dir"] = str(Path(settings.policies_dir).absolute())
+    return settings.model_copy(update=places)
 
 
 def _data_dir(settings: Settings, environ: Mapping[str, str]) -> Path:

@@ -166,6 +166,8 @@ def encode_prediction(query: Query, explain: bool) -> bytes:
             query.output.json,
             _credits(query.models, query.confidence),
         )
+    if query.lacking:
+        answer += b',"missing":%b' % _encode([str(model) for model in query.lacking])
     if explain:
         return b'%b,"timing":%b,"cache":"%b"}' % (
             answer,

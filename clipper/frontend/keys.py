@@ -9,7 +9,7 @@ from clipper.core.errors import InvalidInput
 from clipper.core.types import DEFAULT_BATCH_SIZE, ApproximateCache
 from clipper.frontend.body import INT32, shown
 from clipper.selection.losses import LOSSES
-from clipper.selection.policies import POLICIES
+from clipper.selection.policies import POLICIES, find_policy
 from clipper.serving.checks import MAX_HEDGING, MAX_WAIT_MS, ON_OVERLOAD
 
 CONTROLLERS = ("aimd", "quantile", "fixed")
@@ -50,7 +50,11 @@ def policy_of(value: Any) -> Policy:
     if value is None:
         return Policy("single", {})
     params = dict(value) if isinstance(value, dict) else {"name": value}
-    return Policy(_choice("selection_policy", params.pop("name", None), POLICIES), params)
+    name = params.pop("name", None)
+    if isinstance(name, str) and ":" in name:
+        find_policy(name)
+        return Policy(name, params)
+    return Policy(_choice("selection_policy", name, POLICIES), params)
 
 
 def loss_of(value: Any) -> str:

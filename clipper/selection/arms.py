@@ -5,72 +5,33 @@ all that was remembered before (discounting; Garivier and Moulines 2011, "On Upp
 Policies for Switching Bandit Problems").
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from clipper.core.types import ModelId, Output
+from clipper.core.types import ModelId
 from clipper.selection.parameters import check_range
-from clipper.selection.policy import Combination, Selection
+from clipper.selection.policy import UNTRIED, Lesson, SelectionPolicy, Tally
 
 FORGETTING = 0.001
 """So that about the last thousand lessons count."""
 
 
-class Arm(msgspec.Struct, frozen=True):
-    """One model version."""
-
-    pulls: int = 0
-    """How often it was judged."""
-    weight: float = 0.0
-    """The same, discounted."""
-    loss: float = 0.0
-    """The sum of its losses, discounted."""
-    square: float = 0.0
-    """The sum of their squares, discounted."""
-
-    @property
-    def mean(self) -> float:
-        """Its mean loss; the best there could be where nothing is known."""
-        return self.loss / self.weight if self.weight else 0.0
-
-    @property
-    def deviation(self) -> float:
-        """The standard deviation of its losses."""
-        if not self.weight:
-            return 0.0
-        return math.sqrt(max(self.square / self.weight - self.mean**2, 0.0))
-
-    def aged(self, kept: float) -> "Arm":
-        """With all but a share of it forgotten."""
-        return Arm(self.pulls, self.weight * kept, self.loss * kept, self.square * kept)
-
-    def taught(self, loss: float) -> "Arm":
-        """With one lesson more."""
-        return Arm(self.pulls + 1, self.weight + 1, self.loss + loss, self.square + loss * loss)
-
-
 class ArmsState(msgspec.Struct, frozen=True):
     """What one context has learned, by model version (`name:version`)."""
 
-    arms: dict[str, Arm] = {}
+    arms: dict[str, Tally] = {}
 
-    def of(self, models: Sequence[ModelId]) -> list[Arm]:
+    def of(self, models: Sequence[ModelId]) -> list[Tally]:
         """The arm of each; an empty one where nothing is known."""
-        return [self.arms.get(str(model), NEW) for model in models]
+        return [self.arms.get(str(model), UNTRIED) for model in models]
 
 
-NEW = Arm()
+class Bandit(SelectionPolicy):
+    """Remembers losses; a subclass says who is asked."""
 
-
-class Bandit:
-    """Asks one model; a subclass says which."""
-
-    name = ""
     state_type: type[Any] | None = ArmsState
-    links_many = True
 
     def __init__(self, forgetting: float = FORGETTING) -> None:
         check_range(self.name, "forgetting", forgetting, 0, 0.5)
@@ -80,33 +41,29 @@ class Bandit:
         """Nothing is known of any model."""
         return ArmsState()
 
-    def select(self, state: ArmsState, models: Sequence[ModelId], draw: float) -> Selection:
-        """One of them."""
-        raise NotImplementedError
+    def observe(self, state: ArmsState, models: Sequence[ModelId], lesson: Lesson) -> ArmsState:
+        """Remember the losses, and a little less of all that was before."""
+        return ArmsState(self.taught(state, models, lesson))
 
-    def combine(
-        self, state: ArmsState, models: Sequence[ModelId], outputs: Mapping[ModelId, Output]
-    ) -> Combination:
-        """The output of the one that was asked."""
-        return next(iter(outputs.values())), 1.0
-
-    def observe(
-        self,
-        state: ArmsState,
-        models: Sequence[ModelId],
-        selection: Selection,
-        losses: Mapping[ModelId, float],
-    ) -> ArmsState:
-        """Remember the loss of the one that was asked, and a little less of all that was before."""
+    def taught(
+        self, state: ArmsState, models: Sequence[ModelId], lesson: Lesson
+    ) -> dict[str, Tally]:
+        """The arms of the models, with a lesson more."""
         kept = 1 - self.forgetting
         arms = {
-            str(model): arm.aged(kept)
+            str(model): Tally(arm.pulls, arm.weight * kept, arm.loss * kept, arm.square * kept)
             for model, arm in zip(models, state.of(models), strict=True)
             if arm.pulls
         }
         linked = set(models)
-        for model, loss in losses.items():
+        for model, loss in lesson.losses.items():
             if model in linked:
-                key = str(model)
-                arms[key] = arms.get(key, NEW).taught(loss)
-        return ArmsState(arms)
+                arm = arms.get(str(model), UNTRIED)
+                arms[str(model)] = Tally(
+                    arm.pulls + 1, arm.weight + 1, arm.loss + loss, arm.square + loss * loss
+                )
+        return arms
+
+    def tally(self, state: ArmsState, model: ModelId) -> Tally:
+        """Its arm."""
+        return state.arms.get(str(model), UNTRIED)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from clipper.core.types import ModelId
 from clipper.selection.arms import FORGETTING, ArmsState, Bandit
 from clipper.selection.parameters import check_range
-from clipper.selection.policy import Selection
 
 
 class EpsilonGreedy(Bandit):
@@ -25,15 +24,12 @@ class EpsilonGreedy(Bandit):
         check_range(self.name, "epsilon", epsilon, 0, 1)
         self.epsilon = epsilon
 
-    def select(self, state: ArmsState, models: Sequence[ModelId], draw: float) -> Selection:
-        """The best, or one by chance."""
+    def shares(self, state: ArmsState, models: Sequence[ModelId]) -> list[float]:
+        """Most for the best, a little for any."""
         means = [arm.mean if arm.pulls else -1.0 for arm in state.of(models)]
-        best = means.index(min(means))
-        chosen = best
-        if draw < self.epsilon:
-            chosen = min(int(draw / self.epsilon * len(models)), len(models) - 1)
-        propensity = self.epsilon / len(models) + (1 - self.epsilon) * (chosen == best)
-        return Selection((models[chosen],), min(propensity, 1.0))
+        shares = [self.epsilon / len(models)] * len(models)
+        shares[means.index(min(means))] += 1 - self.epsilon
+        return shares
 
 
 class Ucb1(Bandit):
@@ -50,8 +46,8 @@ class Ucb1(Bandit):
         check_range(self.name, "exploration", exploration, 0, 100)
         self.exploration = exploration
 
-    def select(self, state: ArmsState, models: Sequence[ModelId], draw: float) -> Selection:
-        """The one with the least bound."""
+    def shares(self, state: ArmsState, models: Sequence[ModelId]) -> list[float]:
+        """All for the one with the least bound."""
         arms = state.of(models)
         log_total = math.log(max(sum(arm.weight for arm in arms), 1.0))
 
@@ -61,4 +57,6 @@ class Ucb1(Bandit):
                 return -math.inf
             return arm.mean - math.sqrt(self.exploration * log_total / arm.weight)
 
-        return Selection((models[min(range(len(models)), key=bound)],), 1.0)
+        shares = [0.0] * len(models)
+        shares[min(range(len(models)), key=bound)] = 1.0
+        return shares

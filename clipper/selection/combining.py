@@ -4,74 +4,109 @@ How that is done follows from what outputs are, which an application's loss tell
 any other JSON are voted on, by equality; numbers and vectors are averaged; so are score vectors,
 where what counts is which class scores best. The confidence (Clipper, NSDI '17, "Robust
 Predictions") is the weight of the models that agree with the answer, as a share of the weight of
-all that were asked: who has not answered agrees with nobody.
+all that were asked: who has not answered agrees with nobody. Its usual output, the mean of what it
+has said so far, takes its place in an average, so that the answer does not jump when somebody is
+late ("Straggler Mitigation"); to a vote it contributes nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from clipper.core.errors import InvalidInput
 from clipper.core.outputs import output_of
 from clipper.core.types import ModelId, Output
-from clipper.selection.policy import Combination
+from clipper.selection.policy import NOTHING_USUAL, Combination
 
 Weights = Mapping[ModelId, float]
 """Of every model that was asked; none is negative, and some are above 0."""
 LARGEST = 1e300
 """Beyond that, a number is none that could be averaged: JSON has integers larger than any float."""
-Combine = Callable[[Weights, Mapping[ModelId, Output]], Combination]
+Outputs = Mapping[ModelId, Output]
+Combine = Callable[[Weights, Outputs, Outputs], Combination]
+"""(weights, outputs, the usual outputs of others that were asked)"""
 
 
-def vote(weights: Weights, outputs: Mapping[ModelId, Output]) -> Combination:
+def vote(weights: Weights, outputs: Outputs, usual: Outputs = NOTHING_USUAL) -> Combination:
     """The output that most of the weight agrees on; of equals, the one that was named first."""
-    by_value: dict[Any, float] = {}
-    first: dict[Any, Output] = {}
+    groups = by_value(outputs)
+    totals = {key: sum(weights[model] for model in names) for key, names in groups.items()}
+    best = max(totals, key=totals.__getitem__)
+    return outputs[groups[best][0]], _share(groups[best], weights)
+
+
+def by_value(outputs: Outputs) -> dict[Any, list[ModelId]]:
+    """Who said the same, by `key_of` what they said."""
+    groups: dict[Any, list[ModelId]] = {}
     for model, output in outputs.items():
-        value = output.value
-        # Lists and objects cannot be keys, but are equal where their texts are.
-        key = output.json if isinstance(value, list | dict) else value
-        by_value[key] = by_value.get(key, 0.0) + weights[model]
-        first.setdefault(key, output)
-    best = max(by_value, key=by_value.__getitem__)
-    return first[best], _share(by_value[best], weights)
+        groups.setdefault(key_of(output), []).append(model)
+    return groups
 
 
-def mean(weights: Weights, outputs: Mapping[ModelId, Output]) -> Combination:
+def key_of(output: Output) -> Any:
+    """A key of a dict that is the same for equal values; true is no number."""
+    try:
+        return _frozen(output.value)
+    except RecursionError:  # what is nested so deeply is compared as text
+        return output.json
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return value
+    if isinstance(value, list):
+        return tuple(map(_frozen, value))
+    if isinstance(value, dict):
+        return frozenset((name, _frozen(member)) for name, member in value.items())
+    return (bool, value)
+
+
+def mean(weights: Weights, outputs: Outputs, usual: Outputs = NOTHING_USUAL) -> Combination:
     """The weighted mean of numbers, or of vectors of one length; the vote where it is neither.
 
     Whoever has answered agrees.
     """
-    present = sum(weights[model] for model in outputs)
     values = [output.value for output in outputs.values()]
-    shares = _shares(weights, outputs, present)
-    if all(map(_is_number, values)):
-        combined: Any = sum(share * value for share, value in zip(shares, values, strict=True))
-    elif (columns := _columns(values)) is not None:
-        combined = [sum(map(float.__mul__, shares, column)) for column in columns]
-    else:
+    if all(map(is_number, values)):
+        usual = {model: output for model, output in usual.items() if is_number(output.value)}
+        combined: Any = sum(
+            share * output.value for share, output in _shared(weights, {**outputs, **usual})
+        )
+        return output_of(combined), _share(outputs, weights)
+    combined = _mean_vector(weights, outputs, usual)
+    if combined is None:
         return vote(weights, outputs)
-    return output_of(combined), _share(present, weights)
+    return output_of(combined), _share(outputs, weights)
 
 
-def scores(weights: Weights, outputs: Mapping[ModelId, Output]) -> Combination:
+def scores(weights: Weights, outputs: Outputs, usual: Outputs = NOTHING_USUAL) -> Combination:
     """The weighted mean of score vectors; whoever has the same best class agrees.
 
-    The vote where outputs are no vectors of one length.
+    Where outputs are no vectors of one length, as `mean` does.
     """
-    columns = _columns([output.value for output in outputs.values()])
-    if columns is None:
-        return vote(weights, outputs)
-    shares = _shares(weights, outputs, sum(weights[model] for model in outputs))
-    combined = [sum(map(float.__mul__, shares, column)) for column in columns]
-    best = _best(combined)
-    agreeing = sum(
-        weights[model] for model, output in outputs.items() if _best(output.value) == best
-    )
+    combined = _mean_vector(weights, outputs, usual)
+    if combined is None:
+        return mean(weights, outputs, usual)
+    best = best_class(combined)
+    agreeing = [model for model, output in outputs.items() if best_class(output.value) == best]
     return output_of(combined), _share(agreeing, weights)
 
 
-COMBINE: dict[str, Combine] = {"vote": vote, "mean": mean, "scores": scores}
-BY_LOSS = {"zero_one": "vote", "absolute": "mean", "squared": "mean"}
+def labels(weights: Weights, outputs: Outputs, usual: Outputs = NOTHING_USUAL) -> Combination:
+    """As `scores` where outputs are score vectors, else the vote."""
+    first = next(iter(outputs.values())).value
+    if isinstance(first, list) and first and is_vector(first):
+        return scores(weights, outputs, usual)
+    return vote(weights, outputs)
+
+
+COMBINE: dict[str, Combine] = {"vote": vote, "mean": mean, "scores": scores, "labels": labels}
+BY_LOSS = {
+    "zero_one": "labels",
+    "absolute": "mean",
+    "squared": "mean",
+    "log": "scores",
+    "given": "labels",
+}
 """How outputs are combined that an application judges by this loss."""
 
 
@@ -89,32 +124,49 @@ def make_combine(name: str, loss: str) -> Combine:
     return COMBINE[chosen]
 
 
-def _share(agreeing: float, weights: Weights) -> float:
-    # Sums in another order may differ in their last digit.
-    return min(agreeing / sum(weights.values()), 1.0)
+def _share(agreeing: Collection[ModelId], weights: Weights) -> float:
+    """Of the weight; always summed in the same order, so that all of it is 1."""
+    total = sum(weights.values())
+    return sum(weight for model, weight in weights.items() if model in agreeing) / total
 
 
-def _shares(weights: Weights, outputs: Mapping[ModelId, Output], present: float) -> list[float]:
-    """The weight of each output, of all that are there; the same for all where none has any."""
+def _shared(weights: Weights, outputs: Outputs) -> list[tuple[float, Output]]:
+    """Each output with its share of the weight of all that are there; even where none has any."""
+    present = sum(weights[model] for model in outputs)
     if not present:
-        return [1 / len(outputs)] * len(outputs)
-    return [weights[model] / present for model in outputs]
+        return [(1 / len(outputs), output) for output in outputs.values()]
+    return [(weights[model] / present, output) for model, output in outputs.items()]
 
 
-def _columns(values: list[Any]) -> list[tuple[float, ...]] | None:
-    """The first numbers of all vectors, the second ones, ...; None if they are no such vectors."""
-    if not all(isinstance(value, list) and len(value) == len(values[0]) for value in values):
+def _mean_vector(weights: Weights, outputs: Outputs, usual: Outputs) -> list[float] | None:
+    """The weighted mean of vectors of one length; None if they are no such vectors."""
+    values = [output.value for output in outputs.values()]
+    length = len(values[0]) if isinstance(values[0], list) else -1
+    if not all(_fits(value, length) for value in values):
         return None
-    if not all(map(_is_number, (number for value in values for number in value))):
-        return None
-    return list(zip(*(map(float, value) for value in values), strict=True))
+    fitting = {model: output for model, output in usual.items() if _fits(output.value, length)}
+    shared = _shared(weights, {**outputs, **fitting})
+    shares = [share for share, _ in shared]
+    columns = zip(*(map(float, output.value) for _, output in shared), strict=True)
+    return [sum(map(float.__mul__, shares, column)) for column in columns]
 
 
-def _is_number(value: Any) -> bool:
+def _fits(value: Any, length: int) -> bool:
+    return isinstance(value, list) and len(value) == length and is_vector(value)
+
+
+def is_vector(values: list[Any]) -> bool:
+    """Whether all of them are numbers."""
+    return all(map(is_number, values))
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is one that can be averaged."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return -LARGEST <= value <= LARGEST
 
 
-def _best(vector: list[float]) -> int:
+def best_class(vector: list[float]) -> int:
+    """The place of the largest number, -1 of none."""
     return max(range(len(vector)), key=vector.__getitem__) if vector else -1

@@ -19,49 +19,52 @@ from clipper.core.errors import InvalidInput
 from clipper.core.types import ModelId, Output
 from clipper.selection.combining import Weights, make_combine
 from clipper.selection.parameters import LEAST, check_range
-from clipper.selection.policy import Combination, Selection, State
+from clipper.selection.policy import (
+    NOTHING_USUAL,
+    Combination,
+    Lesson,
+    Selection,
+    SelectionPolicy,
+    State,
+    Tally,
+)
 
 MOST_WEIGHT = 1e6
 
 
-class Ensemble:
+class Ensemble(SelectionPolicy):
     """Asks all models; a subclass says what each of them weighs."""
 
-    name = ""
-    state_type: type[Any] | None = None
-    links_many = True
+    averages = True
+    asks_all = True
 
     def __init__(self, combine: str = "", loss: str = "zero_one") -> None:
-        """`combine` is `vote`, `mean` or `scores`; empty, what goes with the loss."""
+        """`combine` is `vote`, `mean`, `scores` or `labels`; empty, what goes with the loss."""
         self._combine = make_combine(combine, loss)
-
-    def init(self) -> State:
-        """No state."""
-        return None
 
     def weights(self, state: State, models: Sequence[ModelId]) -> Weights:
         """What each of these models weighs."""
         raise NotImplementedError
+
+    def shares(self, state: State, models: Sequence[ModelId]) -> list[float]:
+        """The weights, as shares."""
+        weights = self.weights(state, models)
+        total = sum(weights.values())
+        return [weights[model] / total for model in models]
 
     def select(self, state: State, models: Sequence[ModelId], draw: float) -> Selection:
         """All of them."""
         return Selection(tuple(models), 1.0)
 
     def combine(
-        self, state: State, models: Sequence[ModelId], outputs: Mapping[ModelId, Output]
-    ) -> Combination:
-        """By weight."""
-        return self._combine(self.weights(state, models), outputs)
-
-    def observe(
         self,
         state: State,
         models: Sequence[ModelId],
-        selection: Selection,
-        losses: Mapping[ModelId, float],
-    ) -> State:
-        """Nothing to learn."""
-        return state
+        outputs: Mapping[ModelId, Output],
+        usual: Mapping[ModelId, Output] = NOTHING_USUAL,
+    ) -> Combination:
+        """By weight."""
+        return self._combine(self.weights(state, models), outputs, usual)
 
 
 class Majority(Ensemble):
@@ -140,20 +143,19 @@ class Exp4(Ensemble):
         total = sum(filled)
         return {model: weight / total for model, weight in zip(models, filled, strict=True)}
 
-    def observe(
-        self,
-        state: Exp4State,
-        models: Sequence[ModelId],
-        selection: Selection,
-        losses: Mapping[ModelId, float],
-    ) -> Exp4State:
-        """Each model that answered pays its own loss."""
+    def observe(self, state: Exp4State, models: Sequence[ModelId], lesson: Lesson) -> Exp4State:
+        """Each model pays its own loss; who was not asked, what the others pay on average."""
         if not models:
             return state
+        losses = lesson.losses
         even = self.share / len(models)
+        before = self.weights(state, models)
+        judged = sum(before[model] for model in models if model in losses)
+        paid = sum(before[model] * losses[model] for model in models if model in losses)
+        usual = paid / judged if judged else 0.0
         weights = {
-            model: weight * math.exp(-self.eta * losses.get(model, 0.0))
-            for model, weight in self.weights(state, models).items()
+            model: weight * math.exp(-self.eta * losses.get(model, usual))
+            for model, weight in before.items()
         }
         total = sum(weights.values())
         shared = {
@@ -171,3 +173,8 @@ class Exp4(Ensemble):
                 for model in models
             },
         )
+
+    def tally(self, state: Exp4State, model: ModelId) -> Tally:
+        """All lessons count alike; of the squares the most that they can be."""
+        count, loss = state.feedbacks.get(str(model), 0), state.losses.get(str(model), 0.0)
+        return Tally(count, count, loss, loss)

@@ -16,14 +16,14 @@ Where we differ, and why:
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from clipper.core.types import ModelId, Output
+from clipper.core.types import ModelId
 from clipper.selection.parameters import LEAST, check_range
-from clipper.selection.policy import Combination, Selection
+from clipper.selection.policy import Lesson, SelectionPolicy, Tally
 
 FLOOR = -7.0
 
@@ -37,12 +37,11 @@ class Exp3State(msgspec.Struct, frozen=True):
     """Sum of the losses observed."""
 
 
-class Exp3:
+class Exp3(SelectionPolicy):
     """The bandit; `eta` sets how fast it reacts."""
 
     name = "exp3"
     state_type: type[Any] | None = Exp3State
-    links_many = True
 
     def __init__(self, eta: float = 0.1) -> None:
         check_range(self.name, "eta", eta, LEAST, 1)
@@ -52,8 +51,8 @@ class Exp3:
         """Every model is as good as any other."""
         return Exp3State()
 
-    def probabilities(self, state: Exp3State, models: Sequence[ModelId]) -> list[float]:
-        """The probability of each model; sums to 1. A model not seen before starts at the mean."""
+    def shares(self, state: Exp3State, models: Sequence[ModelId]) -> list[float]:
+        """The probability of each model. A model not seen before starts at the mean."""
         known = [state.log_weights.get(str(model)) for model in models]
         seen = [weight for weight in known if weight is not None]
         mean = sum(seen) / len(seen) if seen else 0.0
@@ -61,40 +60,24 @@ class Exp3:
         total = sum(weights)
         return [weight / total for weight in weights]
 
-    def select(self, state: Exp3State, models: Sequence[ModelId], draw: float) -> Selection:
-        """Draw one model."""
-        for model, probability in zip(models, self.probabilities(state, models), strict=True):
-            if draw < probability:
-                return Selection((model,), probability)
-            draw -= probability
-        return Selection((model,), probability)
-
-    def combine(
-        self, state: Exp3State, models: Sequence[ModelId], outputs: Mapping[ModelId, Output]
-    ) -> Combination:
-        """The output of the one that was drawn."""
-        return next(iter(outputs.values())), 1.0
-
-    def observe(
-        self,
-        state: Exp3State,
-        models: Sequence[ModelId],
-        selection: Selection,
-        losses: Mapping[ModelId, float],
-    ) -> Exp3State:
+    def observe(self, state: Exp3State, models: Sequence[ModelId], lesson: Lesson) -> Exp3State:
         """Lower the weight of the model that was drawn by its loss."""
-        (drawn,) = selection.models
-        loss = losses[drawn]
-        probabilities = self.probabilities(state, models)
+        (drawn,), propensity, _ = lesson.selection
+        loss = lesson.losses[drawn]
         logs = {
-            str(model): math.log(probability)
-            for model, probability in zip(models, probabilities, strict=True)
+            str(model): math.log(share)
+            for model, share in zip(models, self.shares(state, models), strict=True)
         }
         key = str(drawn)
-        logs[key] = logs.get(key, 0.0) - self.eta * loss / (selection.propensity + self.eta / 2)
+        logs[key] = logs.get(key, 0.0) - self.eta * loss / (propensity + self.eta / 2)
         top = max(logs.values())
         return Exp3State(
             log_weights={model: max(FLOOR, weight - top) for model, weight in logs.items()},
             pulls={**state.pulls, key: state.pulls.get(key, 0) + 1},
             losses={**state.losses, key: state.losses.get(key, 0.0) + loss},
         )
+
+    def tally(self, state: Exp3State, model: ModelId) -> Tally:
+        """All lessons count alike; of the squares the most that they can be."""
+        pulls, loss = state.pulls.get(str(model), 0), state.losses.get(str(model), 0.0)
+        return Tally(pulls, pulls, loss, loss)

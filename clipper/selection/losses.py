@@ -1,41 +1,101 @@
-"""Losses: how far an output is from the label that the application sent, in [0, 1]."""
+"""Losses: how far an output is from the label that the application sent, in [0, 1].
 
+An output that is a list of numbers scores classes; a label that is a whole number names one of
+them, so that the loss is that of the class that scores best.
+"""
+
+import math
 from collections.abc import Callable
 from reprlib import repr as shown
 from typing import Any
 
 from clipper.core.errors import InvalidInput
+from clipper.selection.combining import best_class, is_vector
+
+LEAST_PROBABILITY = 0.001
+"""The log loss is 1 there: a model that was sure, and wrong, costs no more."""
 
 
 def zero_one(label: Any, output: Any) -> float:
-    """0 where they are equal, else 1.
+    """0 where they are equal, or the label is the class that scores best; else 1.
 
     Raises:
         InvalidInput: both are nested too deeply to be compared.
     """
     try:
+        if type(label) is int and isinstance(output, list) and is_vector(output):
+            output = best_class(output)
         return 0.0 if label == output else 1.0
     except RecursionError:
         raise InvalidInput("The label is nested too deeply.") from None
 
 
-def absolute(label: Any, output: Any) -> float:
-    """The distance of two numbers.
+def log(label: Any, output: Any) -> float:
+    """How improbable the truth was said to be: -log p, as a share of the most that counts.
+
+    The output has a probability for each class and the label names one, or the output is one
+    probability, that of a label of 1 instead of 0.
 
     Raises:
-        InvalidInput: not numbers, or further than 1 apart.
+        InvalidInput: no such output, or a label that is no class of it.
     """
-    return _in_range(abs(_number("label", label) - _number("output", output)))
+    chances = output if isinstance(output, list) else [1 - _number("output", output), output]
+    if not (is_vector(chances) and all(0 <= chance <= 1 for chance in chances)):
+        raise InvalidInput(
+            f"The output {shown(output)} has no probabilities.",
+            hint="The loss log wants a number from 0 to 1 for each class.",
+        )
+    if type(label) is not int or not 0 <= label < len(chances):
+        raise InvalidInput(
+            f"The label {shown(label)} is no class.",
+            hint=f"The output has the classes 0 to {len(chances) - 1}.",
+        )
+    return math.log(max(chances[label], LEAST_PROBABILITY)) / math.log(LEAST_PROBABILITY)
+
+
+def given(label: Any, output: Any) -> float:
+    """The label itself: the application has judged the answer.
+
+    Raises:
+        InvalidInput: not a number from 0 to 1.
+    """
+    loss = _number("label", label)
+    if loss < 0:
+        raise InvalidInput(f"The loss is {loss:g}; it must be between 0 and 1.")
+    return _in_range(loss)
+
+
+def absolute(label: Any, output: Any) -> float:
+    """The distance of two numbers; of two vectors, the mean over their places.
+
+    Raises:
+        InvalidInput: no such numbers, or further than 1 apart.
+    """
+    return _in_range(_mean_of(abs, label, output))
 
 
 def squared(label: Any, output: Any) -> float:
-    """The squared distance of two numbers.
+    """The squared distance of two numbers; of two vectors, the mean over their places.
 
     Raises:
-        InvalidInput: not numbers, or further than 1 apart.
+        InvalidInput: no such numbers, or further than 1 apart.
     """
-    distance = _number("label", label) - _number("output", output)
-    return _in_range(distance * distance)  # `** 2` raises where this is Infinity
+    return _in_range(_mean_of(lambda distance: distance * distance, label, output))
+
+
+def _mean_of(cost: Callable[[float], float], label: Any, output: Any) -> float:
+    if not isinstance(label, list) or not isinstance(output, list):
+        return cost(_number("label", label) - _number("output", output))
+    if len(label) != len(output) or not label:
+        raise InvalidInput(
+            f"The label has {len(label)} numbers and the output {len(output)}.",
+            hint="A label for a vector is a vector of the same length.",
+        )
+    costs = [
+        cost(_number("label", one) - _number("output", other))
+        for one, other in zip(label, output, strict=True)
+    ]
+    return sum(costs) / len(costs)
 
 
 def _number(what: str, value: Any) -> float:
@@ -63,4 +123,6 @@ LOSSES: dict[str, Callable[[Any, Any], float]] = {
     "zero_one": zero_one,
     "absolute": absolute,
     "squared": squared,
+    "log": log,
+    "given": given,
 }

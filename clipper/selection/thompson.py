@@ -7,15 +7,15 @@ probable each model is to be the best, by integrating over a grid of means, and 
 belief is a Beta distribution where all losses were 0 or 1, else a normal one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipper.core.types import ModelId
-from clipper.selection.arms import Arm, ArmsState, Bandit
-from clipper.selection.policy import Selection
+from clipper.selection.arms import ArmsState, Bandit
+from clipper.selection.policy import UNTRIED, Lesson, Tally
 
 Floats = NDArray[np.float64]
 
@@ -44,41 +44,29 @@ class Thompson(Bandit):
         """Every model is as good as any other."""
         return ThompsonState()
 
-    def select(self, state: ArmsState, models: Sequence[ModelId], draw: float) -> Selection:
-        """Draw one."""
+    def shares(self, state: ArmsState, models: Sequence[ModelId]) -> list[float]:
+        """How likely each is to be the best."""
         assert isinstance(state, ThompsonState)
         known = [state.best.get(str(model)) for model in models]
         if None in known:  # models have come since the last lesson
-            chances = best_chances(state.of(models))
-        else:
-            chances = [chance or 0.0 for chance in known]
+            return best_chances(state.of(models))
+        chances = [chance or 0.0 for chance in known]
         total = sum(chances)
-        left = draw * total
-        for model, chance in zip(models, chances, strict=True):
-            if left < chance:
-                return Selection((model,), chance / total)
-            left -= chance
-        return Selection((models[-1],), chances[-1] / total)
+        return [chance / total for chance in chances]
 
-    def observe(
-        self,
-        state: ArmsState,
-        models: Sequence[ModelId],
-        selection: Selection,
-        losses: Mapping[ModelId, float],
-    ) -> ThompsonState:
+    def observe(self, state: ArmsState, models: Sequence[ModelId], lesson: Lesson) -> ThompsonState:
         """Remember the loss, and how good each model may be after it."""
-        after = super().observe(state, models, selection, losses)
-        chances = best_chances(after.of(models))
+        arms = self.taught(state, models, lesson)
+        chances = best_chances([arms.get(str(model), UNTRIED) for model in models])
         best = {str(model): chance for model, chance in zip(models, chances, strict=True)}
-        return ThompsonState(after.arms, best)
+        return ThompsonState(arms, best)
 
 
 LEAST_CHANCE = 1e-6
 """Nobody is ruled out: what is believed may be wrong."""
 
 
-def best_chances(arms: Sequence[Arm]) -> list[float]:
+def best_chances(arms: Sequence[Tally]) -> list[float]:
     """How probable each arm is to have the least mean loss; they sum to 1."""
     if not arms:
         return []
@@ -93,14 +81,18 @@ def best_chances(arms: Sequence[Arm]) -> list[float]:
     return listed
 
 
-def _belief(arm: Arm) -> Floats:
+def _belief(arm: Tally) -> Floats:
     """The probability of each cell of the grid to hold the mean."""
     if abs(arm.square - arm.loss) <= 1e-9 * max(arm.loss, 1.0):  # all losses were 0 or 1
         log_density = arm.loss * LOG + max(arm.weight - arm.loss, 0.0) * LOG_REST
     else:
-        deviation = max(arm.deviation, PRIOR_DEVIATION / max(arm.weight, 1.0), LEAST_DEVIATION)
+        deviation = max(_deviation(arm), PRIOR_DEVIATION / max(arm.weight, 1.0), LEAST_DEVIATION)
         spread = deviation / max(arm.weight, 1.0) ** 0.5
         log_density = -0.5 * ((CENTRES - arm.mean) / max(spread, LEAST_DEVIATION)) ** 2
     density: Floats = np.exp(log_density - log_density.max())
     density /= density.sum()
     return density
+
+
+def _deviation(arm: Tally) -> float:
+    return max(arm.square / arm.weight - arm.mean**2, 0.0) ** 0.5 if arm.weight else 0.0

@@ -5,21 +5,23 @@ the cache (or, on a miss, the model) gives the prediction, and that is judged.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from clipper.core.errors import InvalidInput, UnknownApplication, UnknownQuery
 from clipper.core.metrics import ApplicationStats
 from clipper.core.types import DEFAULT_CONTEXT, Input, ModelId, Output
 from clipper.selection.losses import LOSSES
-from clipper.selection.policy import Selection, State
+from clipper.selection.policy import Lesson, Selection, SelectionPolicy, State, Traffic
 from clipper.serving.journal import Journal
-from clipper.serving.predictor import Predictor
+from clipper.serving.predictor import BACKGROUND_S, Predictor
 from clipper.serving.query import Query
-from clipper.serving.snapshot import Route
+from clipper.serving.snapshot import SHARED, Route
 from clipper.serving.states import SelectionStates
 
+NO_OUTPUT_LOSS = 1.0
 Taught = Callable[[str, str], Awaitable[None]]
 """Told of an application's context that has learned something."""
 
@@ -64,12 +66,14 @@ class Feedback:
                 f"Query {query_id} was asked in context '{record.context}', not '{context}'.",
                 hint="Leave the context out; the query's own applies.",
             )
-        losses = _losses(route, label, record.outputs)
+        outputs = dict(record.outputs)
+        losses = _losses(route, label, record.selection, outputs)
+        lesson = Lesson(record.selection, losses, outputs, label)
         if record.is_judged:
             return False
         record.is_judged = True
         try:
-            await self._learn(route, record.context, record.selection, losses)
+            await self._learn(route, route.scope(record.context), lesson)
         except BaseException:
             record.is_judged = False
             raise
@@ -92,8 +96,9 @@ class Feedback:
         now = self._predictor.now()
         # The application did not ask this itself: its numbers are left alone.
         unasked = replace(route, stats=ApplicationStats())
-        query = Query(unasked, input, now, now + route.slo_s, lambda _: answered.set())
+        query = Query(unasked, input, now, now + BACKGROUND_S, lambda _: answered.set())
         query.context = context or DEFAULT_CONTEXT
+        query.is_lesson = True
         try:
             self._predictor.submit(query)
             await answered.wait()
@@ -105,17 +110,32 @@ class Feedback:
             return False
         return await self.by_query(app, query.id, label, query.context)
 
-    async def _learn(
-        self, route: Route, context: str, selection: Selection, losses: Mapping[ModelId, float]
-    ) -> None:
+    async def _learn(self, route: Route, scope: str, lesson: Lesson) -> None:
         models = tuple(route.models)
 
         def learn(state: State) -> State:
-            return route.policy.observe(state, models, selection, losses)
+            return route.policy.observe(state, models, lesson)
 
-        await self._states.update(route.app.name, context, route.policy, learn)
+        await self._states.update(route.app.name, scope, route.policy, learn)
         route.stats.feedbacks += 1
-        await self._taught(route.app.name, context)
+        await self._taught(route.app.name, scope)
+
+    async def watch(self) -> None:
+        """Tell policies that watch it what became of the queries since the last time.
+
+        Raises:
+            StateError: the store cannot be written; what is not told yet is told the next time.
+        """
+        for route in tuple(self._predictor.snapshot.values()):
+            if route.traffic is None or not (counts := route.traffic.take()):
+                continue
+            learn = partial(_watch, route.policy, tuple(route.models), counts)
+            try:
+                await self._states.update(route.app.name, SHARED, route.policy, learn)
+            except BaseException:
+                route.traffic.give_back(counts)
+                raise
+            await self._taught(route.app.name, SHARED)
 
     def _route(self, app: str) -> Route:
         route = self._predictor.snapshot.get(app)
@@ -133,7 +153,7 @@ class Feedback:
         route = self._route(app)
         if route.policy.state_type is None:
             return None
-        return await self._states.load(app, context, route.policy)
+        return await self._states.load(app, route.scope(context), route.policy)
 
 
 def unknown_query(app: str, query_id: int) -> UnknownQuery:
@@ -144,6 +164,19 @@ def unknown_query(app: str, query_id: int) -> UnknownQuery:
     )
 
 
-def _losses(route: Route, label: Any, outputs: Mapping[ModelId, Output]) -> Mapping[ModelId, float]:
+def _watch(
+    policy: SelectionPolicy,
+    models: Sequence[ModelId],
+    traffic: Mapping[ModelId, Traffic],
+    state: State,
+) -> State:
+    return policy.watch(state, models, traffic)
+
+
+def _losses(
+    route: Route, label: Any, selection: Selection, outputs: Mapping[ModelId, Output]
+) -> Mapping[ModelId, float]:
+    """What each output costs; no output, when one was wanted, costs as much as a wrong one."""
     loss = LOSSES[route.app.loss]
-    return {model: loss(label, output.value) for model, output in outputs.items()}
+    silent = dict.fromkeys(selection.models, NO_OUTPUT_LOSS)
+    return silent | {model: loss(label, output.value) for model, output in outputs.items()}

@@ -6,8 +6,9 @@ is the exception: it is loaded first, by a task.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from hashlib import blake2b
 from random import Random
 
 from clipper.abstraction.layer import Near, ServedModel
@@ -25,13 +26,15 @@ from clipper.core.errors import (
 from clipper.core.outputs import held_bytes
 from clipper.core.tasks import Tasks
 from clipper.core.types import DEFAULT_CONTEXT, ModelId, Output
-from clipper.selection.policy import State
+from clipper.selection.policy import NOTHING_USUAL, Selection, State
 from clipper.serving.ids import QueryIds
 from clipper.serving.journal import Journal, Record
 from clipper.serving.query import FAILED, LATE, LOW_CONFIDENCE, NO_MODELS, Query
 from clipper.serving.snapshot import Route, Snapshot
 from clipper.serving.states import SelectionStates
 
+BACKGROUND_S = 60.0
+"""How long may pass until a model has time for what nobody waits for."""
 LOADING_SHARE = 0.5
 """Of the time that a query has, so much may go by until its selection state is there."""
 RECORD_BYTES = 800
@@ -82,8 +85,11 @@ class Predictor:
     def refuse(self, route: Route, arrived: float) -> int:
         """Count a query that is refused before it is one; its id."""
         stats = route.stats
-        stats.count("rejected" if route.app.on_overload == "reject" else "overloaded")
-        stats.latency.observe(self.now() - arrived)
+        if route.app.on_overload == "reject":
+            stats.count("rejected")
+        else:
+            stats.count("overloaded")
+            stats.latency.observe(self.now() - arrived)
         query_id = self._ids.take()
         self._journal.write(query_id, route.record)
         return query_id
@@ -95,7 +101,7 @@ class Predictor:
         if route.policy.state_type is None:
             self._choose(query, route.policy.init())
             return
-        state = self._states.peek(route.app.name, query.context)
+        state = self._states.peek(route.app.name, route.scope(query.context))
         if state is None:
             self._tasks.spawn(f"load the context of query {query.id}", self._load(query))
         else:
@@ -106,7 +112,8 @@ class Predictor:
         patience_s = (query.deadline - self.now()) * LOADING_SHARE
         try:
             async with asyncio.timeout(patience_s):
-                state = await self._states.load(route.app.name, query.context, route.policy)
+                scope = route.scope(query.context)
+                state = await self._states.load(route.app.name, scope, route.policy)
         except (StateError, TimeoutError):
             # What is served is served on, with what a fresh context knows.
             state = route.policy.init()
@@ -116,10 +123,20 @@ class Predictor:
     def _choose(self, query: Query, state: State) -> None:
         route = query.route
         query.state = state
-        live = [model for model, served in route.models.items() if served.live]
-        query.selection = route.policy.select(state, live or tuple(route.models), self._draw())
-        query.missing = len(query.selection.models)
-        for model in query.selection.models:
+        policy = route.policy
+        if policy.is_sticky and query.context != DEFAULT_CONTEXT:
+            draw = sticky_draw(route.app.name, query.context)
+        else:
+            draw = self._draw()
+        selection = policy.select(state, _askable(route), draw)
+        if query.is_lesson and selection.shadows:
+            asked = selection.models + selection.shadows
+            selection = Selection(asked, selection.propensity)
+        query.selection = selection
+        query.missing = len(selection.models)
+        for model in selection.shadows:
+            self._shadow(query, route.models[model])
+        for model in selection.models:
             self._ask(query, route.models[model])
 
     def _ask(self, query: Query, served: ServedModel) -> None:
@@ -138,6 +155,18 @@ class Predictor:
             query.cache = "exact"
             self._arrive(query, served.id, found)
 
+    def _shadow(self, query: Query, served: ServedModel) -> None:
+        """Ask a model whose output nobody waits for, when it has time; feedback will judge it."""
+        deadline = self.now() + BACKGROUND_S
+        try:
+            found = served.predict(query.input, deadline, partial(_note, query, served.id))
+        except (ReplicaUnavailable, Overloaded):
+            return
+        if type(found) is Near:
+            found = found.output
+        if type(found) is Output:
+            _note(query, served.id, found)
+
     def _arrive(self, query: Query, model: ModelId, outcome: Output | ClipperError) -> None:
         """One model's output, or why there is none; the last to come completes the query."""
         if query.is_settled:
@@ -151,22 +180,46 @@ class Predictor:
             query.outputs[model] = outcome
         elif isinstance(outcome, ClipperError):
             query.failure = outcome
-        if not query.missing:
+        if not (query.missing or (query.route.policy.escalates and self._escalate(query))):
             self._complete(query)
+
+    def _escalate(self, query: Query) -> bool:
+        """Ask one model more, where the policy wants to; it is told at once that there is no time.
+
+        A version that a query asks for is the only one.
+        """
+        route, selection = query.route, query.selection
+        if selection is None:
+            return False
+        models, outputs = _askable(route), query.outputs
+        model = route.policy.escalate(query.state, models, selection.models, outputs)
+        if model is None:
+            return False
+        query.selection = Selection((*selection.models, model), selection.propensity)
+        query.missing = 1
+        self._ask(query, route.models[model])
+        return True
 
     def expire(self, query: Query) -> None:
         """The deadline has come: answer from what is there."""
         self._complete(query)
 
     def _complete(self, query: Query) -> None:
+        route = query.route
+        if route.traffic is not None and query.selection is not None:
+            latency_s = self.now() - query.arrived
+            route.traffic.note(query.selection.models[0], latency_s, not query.outputs)
         if query.selection is not None and query.outputs:
-            asked = query.selection.models
-            output, confidence = query.route.policy.combine(query.state, asked, query.outputs)
-            if confidence >= query.route.app.confidence_threshold:
+            asked, usual = query.selection.models, NOTHING_USUAL
+            if len(query.outputs) < len(asked):
+                query.lacking = tuple(model for model in asked if model not in query.outputs)
+                usual = _usual(route, query.lacking)
+            output, confidence = route.policy.combine(query.state, asked, query.outputs, usual)
+            if confidence >= route.app.confidence_threshold:
                 self._answered(query, output, confidence, tuple(query.outputs))
             else:
                 self._decline(query, output, confidence)
-        elif isinstance(query.failure, Overloaded) and query.route.app.on_overload == "reject":
+        elif isinstance(query.failure, Overloaded) and route.app.on_overload == "reject":
             self._reject(query, query.failure)
         else:
             self._default(query, *_cause(query.failure))
@@ -207,13 +260,14 @@ class Predictor:
         route.stats.latency.observe(query.latency_s)
         self._finish(query)
         record = route.record
-        if query.selection is not None and query.outputs and route.policy.state_type is not None:
+        if query.selection is not None and route.policy.state_type is not None:
+            held = sum(map(held_bytes, query.outputs.values()))
+            for model, shadow in query.shadowed:
+                query.outputs[model] = shadow
+            # What shadows are still to say is held too; they say about as much.
+            held += held * len(query.selection.shadows) // max(1, len(query.models))
             record = Record(
-                route.app.name,
-                query.context,
-                query.selection,
-                query.outputs,
-                RECORD_BYTES + sum(map(held_bytes, query.outputs.values())),
+                route.app.name, query.context, query.selection, query.outputs, RECORD_BYTES + held
             )
         self._journal.write(query.id, record)
         query.reply(query)
@@ -249,6 +303,39 @@ class Predictor:
     async def close(self) -> None:
         """End what still loads."""
         await self._tasks.cancel()
+
+
+def _askable(route: Route) -> Sequence[ModelId]:
+    """The models that have replicas; all, where none has any, or the policy asks all."""
+    if route.policy.asks_all:
+        return tuple(route.models)
+    live = [model for model, served in route.models.items() if served.live]
+    return live or tuple(route.models)
+
+
+def _note(query: Query, model: ModelId, outcome: Output | ClipperError) -> None:
+    """A shadow's output, for feedback to judge."""
+    if type(outcome) is Output:
+        if query.is_settled:
+            query.outputs[model] = outcome  # which the journal's record shares
+        else:
+            query.shadowed += ((model, outcome),)
+
+
+def _usual(route: Route, models: Sequence[ModelId]) -> Mapping[ModelId, Output]:
+    """What these say on average, as far as that is known."""
+    known = {}
+    for model in models:
+        usual = route.models[model].usual
+        if usual is not None and (output := usual.output) is not None:
+            known[model] = output
+    return known
+
+
+def sticky_draw(app: str, context: str) -> float:
+    """The draw of a context, uniform in [0, 1) over contexts; the same in every process."""
+    digest = blake2b(context.encode(), key=app.encode()[:64], digest_size=8).digest()
+    return (int.from_bytes(digest) >> 11) / (1 << 53)
 
 
 def _cause(failure: ClipperError | None) -> tuple[str, str]:

@@ -44,6 +44,12 @@ class Query(msgspec.Struct, eq=False):
     """Models asked whose output has not come."""
     waiting: tuple[tuple[ServedModel, Task, Waiter], ...] = ()
     outputs: dict[ModelId, Output] = {}
+    shadowed: tuple[tuple[ModelId, Output], ...] = ()
+    """What shadows said before the query was settled."""
+    lacking: tuple[ModelId, ...] = ()
+    """Who was asked and has not answered, where others have."""
+    is_lesson: bool = False
+    """Feedback asks, and waits for shadows too."""
     failure: ClipperError | None = None
     """Why the last model without an output has none."""
     error: Overloaded | None = None

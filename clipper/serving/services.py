@@ -97,6 +97,7 @@ class Services:
                 await self.catalogue.load()
                 await self._probe()
                 await self.engine.save_profiles()
+                await self.feedback.watch()
                 self._set_store_state("ok")
             except StateError as error:
                 known = self.catalogue.is_loaded

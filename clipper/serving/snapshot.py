@@ -1,10 +1,12 @@
 """What a query needs to know, prepared: built when the configuration changes, then only read."""
 
+import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clipper.abstraction.layer import ModelAbstractionLayer, ServedModel
+from clipper.abstraction.usual import UsualOutput
 from clipper.core.config import Config
 from clipper.core.errors import InvalidInput
 from clipper.core.metrics import ApplicationStats, Metrics
@@ -12,8 +14,15 @@ from clipper.core.outputs import parse_text
 from clipper.core.types import Application, ModelId, Output
 from clipper.selection.policies import make_policy
 from clipper.selection.policy import SelectionPolicy
+from clipper.selection.single import Single
 from clipper.serving.expiry import Expiry
 from clipper.serving.journal import Record
+from clipper.serving.traffic import TrafficLog
+
+log = logging.getLogger(__name__)
+
+SHARED = "0"
+"""The context under which a state is kept that all contexts share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,12 @@ class Route:
     record: Record
     """The journal's note of a query that nothing can be learned from."""
     expiry: Expiry[Any]
+    traffic: TrafficLog | None
+    """What becomes of queries, where the policy watches it."""
+
+    def scope(self, context: str) -> str:
+        """The context whose selection state applies."""
+        return SHARED if self.policy.is_shared else context
 
     def requested(self, version: str) -> ServedModel | None:
         """The version that a query asks for, or None where no model is linked.
@@ -74,9 +89,19 @@ def _build_route(
     metrics: Metrics,
     expire: Callable[[Any], None],
 ) -> Route:
-    policy = make_policy(app.policy, app.policy_params, app.loss)
+    policy = _policy(app)
+    if policy is None:
+        app = replace(app, models=())
+        policy = Single()
     current = [ModelId(name, config.current[name]) for name in app.models if name in config.current]
+    for candidate in policy.candidates:
+        name, _, version = candidate.partition(":")
+        if name in app.models and (model := ModelId(name, version)) in layer.models:
+            current.append(model)
     models = {model: layer.models[model] for model in current}
+    if policy.averages:
+        for served in models.values():
+            served.usual = served.usual or UsualOutput()
     versions: dict[str, dict[str, ServedModel]] = {name: {} for name in app.models}
     for model in config.models:
         if model.name in versions:
@@ -96,7 +121,26 @@ def _build_route(
         stats=metrics.application(app.name),
         record=Record(app.name),
         expiry=Expiry(expire),
+        traffic=TrafficLog(app.slo_s) if policy.watches else None,
     )
+
+
+def _policy(app: Application) -> SelectionPolicy | None:
+    """The application's; None where its file can no longer be read: no model is asked then.
+
+    What was checked when the application was created may be gone at the next start.
+    """
+    try:
+        return make_policy(app.policy, app.policy_params, app.loss)
+    except InvalidInput as error:
+        log.error(
+            "The policy of application '%s' cannot be used: %s %s",
+            app.name,
+            error.message,
+            error.hint,
+            extra={"action": "policy_unusable"},
+        )
+        return None
 
 
 def strictest_slos(config: Config) -> dict[ModelId, float]:

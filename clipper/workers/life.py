@@ -111,6 +111,8 @@ class Life:
             with contextlib.suppress(StateError, Unanswered):
                 await self.engine.ids.renew()
             await self.engine.save_profiles()
+            with contextlib.suppress(StateError):
+                await self.engine.feedback.watch()
 
     async def _reserve(self, _counter: str, count: int) -> int:
         return await self._channel.call(Reserve(count), RESERVE_S, int)

@@ -17,6 +17,7 @@ from clipper.core.logs import configure
 from clipper.core.settings import Settings
 from clipper.frontend.listeners import query_listener
 from clipper.rpc.replica import GrpcReplica
+from clipper.selection import own
 from clipper.serving.engine import Bounds
 from clipper.state.opening import open_store
 from clipper.workers.channel import Channel
@@ -43,6 +44,7 @@ async def work(number: int, sock: socket.socket) -> None:
         return
     settings = Settings.model_validate_json(bytes(welcome.settings))
     configure(settings.log_format, settings.log_level, speaker=f"worker {number}")
+    own.use(settings.policies_dir)
     life = Life(channel, open_store(settings.store), GrpcReplica, Bounds.of(settings))
     sockets = {
         place: [socket.socket(fileno=descriptor) for descriptor in descriptors]

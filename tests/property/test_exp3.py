@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from clipper.core.types import ModelId
 from clipper.selection.exp3 import FLOOR, Exp3, Exp3State
+from tests.fakes.lessons import lesson
 
 MODELS = tuple(ModelId("m", str(version)) for version in range(5))
 
@@ -18,7 +19,7 @@ rounds = st.lists(
 
 
 def check(policy: Exp3, state: Exp3State, models: tuple[ModelId, ...]) -> None:
-    probabilities = policy.probabilities(state, models)
+    probabilities = policy.shares(state, models)
     assert math.isclose(sum(probabilities), 1.0)
     assert all(0 < probability <= 1 for probability in probabilities)
     assert all(FLOOR <= weight <= 0 for weight in state.log_weights.values())
@@ -33,7 +34,11 @@ def test_probabilities_sum_to_one_whatever_is_learned(
         models = MODELS[:count]
         selection = policy.select(state, models, draw)
         assert selection.models[0] in models
-        state = policy.observe(state, models, selection, {selection.models[0]: loss})
+        state = policy.observe(
+            state,
+            models,
+            lesson((selection.models[0],), {selection.models[0]: loss}, selection.propensity),
+        )
         check(policy, state, models)
         check(policy, state, MODELS)
     assert sum(state.pulls.values()) == len(rounds)
@@ -46,9 +51,9 @@ def test_a_loss_never_makes_a_model_more_probable(losses: list[float]) -> None:
     for index, loss in enumerate(losses):
         selection = policy.select(state, MODELS, (index + 0.5) / 5)
         (drawn,) = selection.models
-        before = policy.probabilities(state, MODELS)[MODELS.index(drawn)]
-        state = policy.observe(state, MODELS, selection, {drawn: loss})
-        assert policy.probabilities(state, MODELS)[MODELS.index(drawn)] <= before + 1e-12
+        before = policy.shares(state, MODELS)[MODELS.index(drawn)]
+        state = policy.observe(state, MODELS, lesson((drawn,), {drawn: loss}, selection.propensity))
+        assert policy.shares(state, MODELS)[MODELS.index(drawn)] <= before + 1e-12
 
 
 def test_after_a_hundred_thousand_updates_everything_is_finite() -> None:
@@ -56,7 +61,11 @@ def test_after_a_hundred_thousand_updates_everything_is_finite() -> None:
     for number in range(100_000):
         selection = policy.select(state, MODELS[:3], random.random())
         loss = 1.0 if number % 10 else random.random()
-        state = policy.observe(state, MODELS[:3], selection, {selection.models[0]: loss})
+        state = policy.observe(
+            state,
+            MODELS[:3],
+            lesson((selection.models[0],), {selection.models[0]: loss}, selection.propensity),
+        )
     check(policy, state, MODELS[:3])
     assert sum(state.pulls.values()) == 100_000
     assert math.isfinite(sum(state.losses.values()))

@@ -51,10 +51,13 @@ class QueueMachine(RuleBasedStateMachine):
         self.now += by
 
     @precondition(lambda self: self.queued)
-    @rule(data=st.data(), by=instants)
-    def join(self, data: st.DataObject, by: float) -> None:
+    @rule(data=st.data(), deadline=instants)
+    def join(self, data: st.DataObject, deadline: float) -> None:
         asked = data.draw(st.sampled_from(self.queued))
-        self.queue.postpone(asked.task, asked.task.deadline + by)
+        due, latest = asked.task.due, asked.task.deadline
+        self.queue.join(asked.task, deadline)
+        assert asked.task.due == min(due, deadline)
+        assert asked.task.deadline == max(latest, deadline)
 
     @precondition(lambda self: self.queued)
     @rule(data=st.data())
@@ -66,7 +69,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 4), fixed_s=instants, per_item_s=st.sampled_from([0.0, 1.0]))
     def shed(self, limit: int, fixed_s: float, per_item_s: float) -> None:
-        before = sorted(self.queued, key=lambda asked: asked.task.deadline)
+        before = sorted(asked.task.due for asked in self.queued)
         late = self.queue.late(limit, lambda size: fixed_s + per_item_s * size)
         for task in self.queue.drop(late):
             self.queue.settle_dropped(task)
@@ -74,25 +77,23 @@ class QueueMachine(RuleBasedStateMachine):
         self.queued = [asked for asked in self.queued if not asked.caller.told]
         self.told += dropped
         assert len(dropped) == late
-        earliest = [asked.task.deadline for asked in before[:late]]
-        assert sorted(asked.task.deadline for asked in dropped) == earliest
+        assert sorted(asked.task.due for asked in dropped) == before[:late]
         for asked in dropped:
             is_expired = asked.task.deadline <= self.now
             assert isinstance(asked.caller.outcome, DeadlineExceeded if is_expired else Shed)
         if self.queued:
             done_at = self.now + fixed_s + per_item_s * min(limit, len(self.queued))
-            assert min(asked.task.deadline for asked in self.queued) >= done_at
+            assert min(asked.task.due for asked in self.queued) >= done_at
 
     @rule(limit=st.integers(1, 4), skipping=st.integers(0, 2))
     def pop(self, limit: int, skipping: int) -> None:
-        ranked = sorted(asked.task.deadline for asked in self.queued)
+        ranked = sorted(asked.task.due for asked in self.queued)
         tasks = {id(asked.task): asked for asked in self.queued}
         popped, ended_by = self.queue.pop(limit, skipping)
         batch = [tasks[id(task)] for task in popped]
         assert len({id(asked) for asked in batch}) == len(batch) <= limit
         assert bool(batch) == (len(ranked) > skipping)
-        deadlines = [asked.task.deadline for asked in batch]
-        assert deadlines == ranked[skipping : skipping + len(batch)]
+        assert [asked.task.due for asked in batch] == ranked[skipping : skipping + len(batch)]
         if ended_by == "queue_empty":
             assert skipping + len(batch) >= len(ranked)
         if len(batch) > 1:

@@ -1,6 +1,7 @@
 """How BentoML is started and asked: batches of one in each request where it is to batch them.
 
-Its batcher refuses what it expects to be late: the latency is the patience of a closed loop.
+Its batcher refuses what it expects to be later than the objective, which is ten seconds in a
+closed loop.
 """
 
 from pathlib import Path
@@ -25,7 +26,7 @@ def output(answer: Any) -> float:
 PEER = Peer(
     name="bentoml",
     settings=(
-        Setting("adaptive batching", wait_ms=10_000, apart=False),
+        Setting("adaptive batching", apart=False),
         Setting("no batching", batched=False, apart=False),
     ),
     command=command,

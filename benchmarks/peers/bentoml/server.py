@@ -38,7 +38,7 @@ class Predictor:
         @bentoml.api(
             batchable=True,
             max_batch_size=ORDERS.max_batch_size,
-            max_latency_ms=int(ORDERS.wait_ms),
+            max_latency_ms=int(ORDERS.slo_s * 1e3),
         )
         def predict(self, input: list[list[float]]) -> list[float]:
             """Of one batch."""

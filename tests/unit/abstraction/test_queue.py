@@ -2,7 +2,7 @@
 
 import pytest
 
-from clipper.abstraction.queue import MAX_BATCH_BYTES, BatchQueue, Task
+from clipper.abstraction.queue import MAX_BATCH_BYTES, Batch, BatchQueue, Task
 from clipper.core.errors import DeadlineExceeded, QueueFull, ReplicaUnavailable, Shed
 from clipper.core.metrics import ModelStats
 from tests.fakes.callers import Asked
@@ -155,13 +155,39 @@ def test_a_queue_in_which_everything_expired_gives_nothing(
     assert len(queue) == stats.queue_depth == queue.bytes == 0
 
 
-def test_who_joins_with_more_time_moves_a_task_back(queue: BatchQueue, clock: Clock) -> None:
+def test_who_joins_with_more_time_changes_no_place(queue: BatchQueue) -> None:
     joined, other = put(queue, 1.0, 2.0)
+    queue.join(joined.task, 3.0)
+    assert joined.task.deadline == 3.0
+    assert pop(queue, 10) == [joined.task, other.task]
+
+
+def test_who_joins_with_less_time_moves_a_task_up(queue: BatchQueue, clock: Clock) -> None:
+    other, joined = put(queue, 2.0, 3.0)
     clock.now = 0.5
-    queue.postpone(joined.task, 3.0)
-    assert shed(queue, 10, needed_s=1.0) == 0
-    assert pop(queue, 10) == [other.task, joined.task]
+    queue.join(joined.task, 1.0)
+    assert pop(queue, 10) == [joined.task, other.task]
+    assert joined.task.deadline == 3.0, "the first who asked still waits that long"
     assert joined.task.queued_at == 0.0, "it has waited since it came"
+
+
+def test_an_input_that_is_asked_for_again_and_again_comes_to_the_front(
+    queue: BatchQueue, clock: Clock
+) -> None:
+    (hot,) = put(queue, 1.0)
+    for _ in range(LIMIT - 1):
+        clock.now += 0.1
+        put(queue, clock.now + 1.0)
+        queue.join(hot.task, clock.now + 1.0)
+    assert pop(queue, 1) == [hot.task]
+
+
+def test_what_came_back_from_a_replica_that_broke_has_been_in_no_batch(queue: BatchQueue) -> None:
+    (asked,) = put(queue, 1.0)
+    pop(queue, 1)
+    asked.task.batch = Batch(1, 1, "limit")
+    queue.put_back([asked.task])
+    assert asked.task.batch is None
 
 
 def test_a_deadline_that_is_put_off_while_a_replica_has_the_task_changes_no_place(
@@ -169,7 +195,7 @@ def test_a_deadline_that_is_put_off_while_a_replica_has_the_task_changes_no_plac
 ) -> None:
     (asked,) = put(queue, 1.0)
     pop(queue, 1)
-    queue.postpone(asked.task, 3.0)
+    queue.join(asked.task, 3.0)
     assert asked.task.deadline == 3.0
     assert len(queue) == 0
 

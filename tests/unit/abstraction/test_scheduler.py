@@ -305,7 +305,7 @@ async def test_who_joins_one_that_was_dropped_has_its_own_time() -> None:
     while not taking.done():
         await asyncio.sleep(0)
         if late[0].task.deadline < rig.now() + 5 and not late[0].task.is_queued:
-            rig.queue.postpone(late[0].task, rig.now() + 10.0)
+            rig.queue.join(late[0].task, rig.now() + 10.0)
     taken = taking.result()
     assert taken is not None
     assert taken.tasks == tasks(in_time)

@@ -470,7 +470,7 @@ async def test_what_the_schema_does_not_allow_is_refused_by_name(
     ("path", "body", "key"),
     [
         ("/applications", {**APP, "input_type": "complex"}, "complex"),
-        ("/applications", {**APP, "loss": "log"}, "loss"),
+        ("/applications", {**APP, "loss": "hinge"}, "loss"),
         ("/applications", {**APP, "selection_policy": "exp5"}, "selection_policy"),
         ("/applications", {**APP, "selection_policy": {"name": "exp3", "gamma": 1}}, "gamma"),
         ("/models", {**MODEL, "input_type": "complex"}, "complex"),

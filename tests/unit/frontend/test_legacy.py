@@ -515,7 +515,6 @@ async def test_without_our_keys_the_defaults_apply(
         ("confidence_threshold", 1.7),
         ("confidence_threshold", "much"),
         ("confidence_threshold", True),
-        ("loss", "log"),
         ("loss", "hinge"),
         ("loss", 1),
         ("on_overload", "panic"),

@@ -7,10 +7,11 @@ import pytest
 
 from clipper.core.errors import InvalidInput
 from clipper.core.types import ModelId
-from clipper.selection.arms import Arm, ArmsState, Bandit
+from clipper.selection.arms import ArmsState, Bandit
 from clipper.selection.bandits import EpsilonGreedy, Ucb1
-from clipper.selection.policy import Selection
+from clipper.selection.policy import Tally
 from clipper.selection.thompson import Thompson, best_chances
+from tests.fakes.lessons import lesson
 
 MODELS = tuple(ModelId(name, "1") for name in "abc")
 A, B, C = MODELS
@@ -21,7 +22,7 @@ def known(*means: float, lessons: int = 100) -> ArmsState:
     """Models of which so many lessons taught this mean loss, each being 0 or 1."""
     return ArmsState(
         {
-            str(model): Arm(lessons, lessons, lessons * mean, lessons * mean)
+            str(model): Tally(lessons, lessons, lessons * mean, lessons * mean)
             for model, mean in zip(MODELS, means, strict=False)
         }
     )
@@ -38,7 +39,7 @@ def play(
         (model,) = selection.models
         asked[model] += 1
         loss = float(random.random() < chances[model])
-        state = policy.observe(state, MODELS, selection, {model: loss})
+        state = policy.observe(state, MODELS, lesson((model,), {model: loss}, selection.propensity))
     return state, asked
 
 
@@ -73,7 +74,7 @@ def test_every_model_is_tried(kind: type[Bandit]) -> None:
 def test_how_probable_a_choice_was_is_how_often_it_is_made(kind: type[Bandit]) -> None:
     policy, state = kind(), known(0.2, 0.25, 0.3)
     if isinstance(policy, Thompson):
-        state = policy.observe(state, MODELS, Selection((A,), 1.0), {A: 0.0})
+        state = policy.observe(state, MODELS, lesson((A,), {A: 0.0}))
     draws = 4000
     propensities, counts = {}, Counter[ModelId]()
     for number in range(draws):
@@ -91,7 +92,7 @@ def test_who_was_never_judged_is_tried_first() -> None:
 
 
 def test_the_bound_leaves_more_room_where_less_is_known() -> None:
-    state = ArmsState({"a:1": Arm(1000, 1000, 200, 200), "b:1": Arm(10, 10, 3, 3)})
+    state = ArmsState({"a:1": Tally(1000, 1000, 200, 200), "b:1": Tally(10, 10, 3, 3)})
     assert Ucb1().select(state, (A, B), 0.5).models == (B,)
     assert Ucb1(exploration=0).select(state, (A, B), 0.5).models == (A,)
 
@@ -99,23 +100,23 @@ def test_the_bound_leaves_more_room_where_less_is_known() -> None:
 def test_without_forgetting_every_lesson_counts_alike() -> None:
     policy, state = EpsilonGreedy(forgetting=0), ArmsState()
     for loss in (1.0, 0.5, 0.0):
-        state = policy.observe(state, MODELS, Selection((A,), 1.0), {A: loss})
+        state = policy.observe(state, MODELS, lesson((A,), {A: loss}))
     arm = state.arms["a:1"]
     assert (arm.pulls, arm.weight, arm.mean) == (3, 3.0, 0.5)
-    assert arm.deviation == pytest.approx((1 / 6) ** 0.5)
+    assert arm.square == 1.25
 
 
 def test_what_is_long_ago_counts_less() -> None:
     policy, state = EpsilonGreedy(forgetting=0.1), ArmsState()
     for loss in (*[1.0] * 100, *[0.0] * 20):
-        state = policy.observe(state, MODELS, Selection((A,), 1.0), {A: loss})
+        state = policy.observe(state, MODELS, lesson((A,), {A: loss}))
     assert state.arms["a:1"].mean == pytest.approx(0.9**20, rel=0.01)
     assert state.arms["a:1"].pulls == 120
 
 
 def test_of_models_that_are_no_longer_linked_nothing_is_remembered() -> None:
     policy = Ucb1()
-    state = policy.observe(known(0.5, 0.5, 0.5), (B, C), Selection((A,), 1.0), {A: 1.0})
+    state = policy.observe(known(0.5, 0.5, 0.5), (B, C), lesson((A,), {A: 1.0}))
     assert set(state.arms) == {"b:1", "c:1"}
 
 
@@ -148,7 +149,7 @@ def test_a_model_is_asked_as_often_as_it_would_win_a_draw_of_beliefs(lessons: in
 
 def test_of_losses_between_the_normal_belief_is_narrower() -> None:
     """Losses that hardly differ tell more about their mean than those that are 0 or 1."""
-    steady = [Arm(20, 20, 20 * mean, 20 * mean * mean) for mean in (0.3, 0.4)]
+    steady = [Tally(20, 20, 20 * mean, 20 * mean * mean) for mean in (0.3, 0.4)]
     chances = best_chances(steady)
     assert chances[0] > 0.99
     assert chances[0] > best_chances(known(0.3, 0.4, lessons=20).of((A, B)))[0]
@@ -162,6 +163,6 @@ def test_nobody_is_ever_ruled_out() -> None:
 
 def test_who_came_after_the_last_lesson_is_drawn_as_well() -> None:
     policy = Thompson()
-    state = policy.observe(policy.init(), (A,), Selection((A,), 1.0), {A: 0.0})
+    state = policy.observe(policy.init(), (A,), lesson((A,), {A: 0.0}))
     drawn = {policy.select(state, MODELS, number / 100).models[0] for number in range(100)}
     assert drawn == set(MODELS)

@@ -7,7 +7,7 @@ import pytest
 from clipper.core.errors import InvalidInput
 from clipper.core.outputs import output_of
 from clipper.core.types import ModelId, Output
-from clipper.selection.combining import make_combine, mean, scores, vote
+from clipper.selection.combining import labels, make_combine, mean, scores, vote
 
 A, B, C = (ModelId(name, "1") for name in "abc")
 EVEN = {A: 1.0, B: 1.0, C: 1.0}
@@ -89,7 +89,10 @@ def test_of_models_that_weigh_nothing_all_count_the_same() -> None:
 @pytest.mark.parametrize(
     ("name", "loss", "way"),
     [
-        ("", "zero_one", vote),
+        ("", "zero_one", labels),
+        ("", "log", scores),
+        ("", "given", labels),
+        ("vote", "zero_one", vote),
         ("", "absolute", mean),
         ("", "squared", mean),
         ("scores", "zero_one", scores),

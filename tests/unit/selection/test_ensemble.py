@@ -11,6 +11,7 @@ from clipper.core.outputs import output_of
 from clipper.core.types import ModelId
 from clipper.selection.ensemble import Ensemble, Exp4, Exp4State, Majority, Static
 from clipper.selection.policy import Selection
+from tests.fakes.lessons import lesson
 
 MODELS = tuple(ModelId(name, "1") for name in "abc")
 A, B, C = MODELS
@@ -18,14 +19,13 @@ A, B, C = MODELS
 
 def judged(policy: Exp4, state: Exp4State, *losses: float) -> Exp4State:
     """All three were asked, and cost so much."""
-    selection = Selection(MODELS, 1.0)
-    return policy.observe(state, MODELS, selection, dict(zip(MODELS, losses, strict=False)))
+    return policy.observe(state, MODELS, lesson(MODELS, dict(zip(MODELS, losses, strict=False))))
 
 
 @pytest.mark.parametrize("policy", [Majority(), Static(), Exp4()])
 def test_everybody_is_asked(policy: Ensemble) -> None:
     for draw in (0.0, 0.5, 0.99):
-        assert policy.select(policy.init(), MODELS, draw) == (MODELS, 1.0)
+        assert policy.select(policy.init(), MODELS, draw) == Selection(MODELS, 1.0)
 
 
 def test_in_a_majority_everybody_has_one_vote() -> None:
@@ -63,10 +63,11 @@ def test_every_model_pays_its_own_loss_by_the_rule_of_the_paper() -> None:
     assert list(weights.values()) == pytest.approx([one / sum(raw) for one in raw], abs=1e-6)
 
 
-def test_who_gave_no_output_pays_nothing() -> None:
-    policy = Exp4(share=1e-6)
-    weights = policy.weights(judged(policy, Exp4State(), 1.0), MODELS)
-    assert weights[B] == weights[C] > weights[A]
+def test_who_was_not_asked_pays_what_the_others_pay_on_average() -> None:
+    policy, state = Exp4(share=1e-6), Exp4State()
+    for _ in range(50):
+        state = judged(policy, state, 0.4, 0.4)
+    assert list(policy.weights(state, MODELS).values()) == pytest.approx([1 / 3] * 3)
 
 
 def test_what_was_judged_is_counted() -> None:
@@ -85,7 +86,7 @@ def test_a_model_never_judged_weighs_as_much_as_the_mean() -> None:
 def test_a_model_that_is_no_longer_linked_is_forgotten() -> None:
     policy = Exp4()
     state = judged(policy, Exp4State(), 0.0, 1.0, 1.0)
-    after = policy.observe(state, (B, C), Selection(MODELS, 1.0), {A: 1.0, B: 1.0})
+    after = policy.observe(state, (B, C), lesson(MODELS, {A: 1.0, B: 1.0}))
     assert set(after.log_weights) == set(after.feedbacks) == {"b:1", "c:1"}
 
 
@@ -112,7 +113,7 @@ def study(policy: Exp4, seed: int, rounds: int = 8000) -> tuple[float, float]:
         wrong += policy.combine(state, models, outputs)[0].value != 0
         alone += labels[BEST] != 0
         losses = {model: float(output.value != 0) for model, output in outputs.items()}
-        state = policy.observe(state, models, Selection(models, 1.0), losses)
+        state = policy.observe(state, models, lesson(models, losses))
     return wrong / rounds, alone / rounds
 
 

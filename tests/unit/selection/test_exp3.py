@@ -9,6 +9,7 @@ import pytest
 from clipper.core.outputs import output_of
 from clipper.core.types import ModelId
 from clipper.selection.exp3 import FLOOR, Exp3, Exp3State
+from tests.fakes.lessons import lesson
 
 MODELS = tuple(ModelId("m", str(version)) for version in range(3))
 A, B, C = MODELS
@@ -18,7 +19,9 @@ def learn(policy: Exp3, state: Exp3State, losses: dict[ModelId, float], draw: fl
     """One round: draw a model, suffer its loss."""
     selection = policy.select(state, tuple(losses), draw)
     (drawn,) = selection.models
-    return policy.observe(state, tuple(losses), selection, {drawn: losses[drawn]})
+    return policy.observe(
+        state, tuple(losses), lesson((drawn,), {drawn: losses[drawn]}, selection.propensity)
+    )
 
 
 def play(
@@ -34,7 +37,7 @@ def play(
 
 
 def test_at_first_every_model_is_as_good_as_any_other() -> None:
-    assert Exp3().probabilities(Exp3State(), MODELS) == pytest.approx([1 / 3] * 3)
+    assert Exp3().shares(Exp3State(), MODELS) == pytest.approx([1 / 3] * 3)
 
 
 @pytest.mark.parametrize(
@@ -59,13 +62,13 @@ def test_a_loss_lowers_the_drawn_models_weight_by_the_rule_of_the_paper() -> Non
     state = learn(policy, Exp3State(), {A: 1.0, B: 0.0}, draw=0.0)
     factor = math.exp(-0.1 * 1.0 / (0.5 + 0.05))
     expected = [factor / (factor + 1), 1 / (factor + 1)]
-    assert policy.probabilities(state, (A, B)) == pytest.approx(expected)
+    assert policy.shares(state, (A, B)) == pytest.approx(expected)
 
 
 def test_without_a_loss_the_weights_stay() -> None:
     policy = Exp3()
     state = learn(policy, Exp3State(), {A: 0.0, B: 1.0}, draw=0.0)
-    assert policy.probabilities(state, (A, B)) == pytest.approx([0.5, 0.5])
+    assert policy.shares(state, (A, B)) == pytest.approx([0.5, 0.5])
     assert state.pulls == {str(A): 1}
 
 
@@ -94,13 +97,13 @@ def test_it_forgives_a_model_that_recovers_after_a_hundred_thousand_queries() ->
 
 def test_at_the_floor_a_model_is_still_drawn_now_and_then() -> None:
     state = Exp3State(log_weights={str(A): 0.0, str(B): FLOOR})
-    share = Exp3().probabilities(state, (A, B))[1]
+    share = Exp3().shares(state, (A, B))[1]
     assert share == pytest.approx(1 / 1000, rel=0.2)
 
 
 def test_a_model_never_seen_starts_in_the_middle() -> None:
     state = Exp3State(log_weights={str(A): 0.0, str(B): -2.0})
-    a, b, newcomer = Exp3().probabilities(state, MODELS)
+    a, b, newcomer = Exp3().shares(state, MODELS)
     assert a > newcomer > b
     assert newcomer / b == pytest.approx(math.e)
 
@@ -108,17 +111,17 @@ def test_a_model_never_seen_starts_in_the_middle() -> None:
 def test_feedback_on_a_model_that_is_no_longer_linked_changes_nothing_for_the_others() -> None:
     policy = Exp3()
     state = Exp3State(log_weights={str(A): 0.0, str(B): -1.0})
-    before = policy.probabilities(state, (A, B))
+    before = policy.shares(state, (A, B))
     late = policy.select(Exp3State(), (C,), 0.0)
-    after = policy.observe(state, (A, B), late, {C: 1.0})
-    assert policy.probabilities(after, (A, B)) == pytest.approx(before)
+    after = policy.observe(state, (A, B), lesson(late.models, {C: 1.0}))
+    assert policy.shares(after, (A, B)) == pytest.approx(before)
 
 
 def test_a_single_model_is_certain_whatever_it_costs() -> None:
     policy, state = Exp3(), Exp3State()
     for _ in range(100):
         state = learn(policy, state, {A: 1.0}, draw=0.5)
-    assert policy.probabilities(state, (A,)) == [1.0]
+    assert policy.shares(state, (A,)) == [1.0]
 
 
 def test_the_answer_is_the_drawn_models_own() -> None:

@@ -49,7 +49,7 @@ def test_what_cannot_be_judged_is_refused(
 
 
 def test_there_are_the_losses_that_applications_may_ask_for() -> None:
-    assert set(LOSSES) == {"zero_one", "absolute", "squared"}
+    assert set(LOSSES) == {"zero_one", "absolute", "squared", "log", "given"}
 
 
 def test_values_nested_too_deeply_are_refused() -> None:
@@ -58,3 +58,45 @@ def test_values_nested_too_deeply_are_refused() -> None:
         deep = ([deep[0]], [deep[1]])
     with pytest.raises(InvalidInput, match="nested too deeply"):
         zero_one(*deep)
+
+
+@pytest.mark.parametrize(
+    ("label", "output", "loss"),
+    [(2, [0.1, 0.2, 0.7], 0), (1, [0.1, 0.2, 0.7], 1), (0, [], 1), ([0.5], [0.5], 0)],
+)
+def test_a_class_is_compared_with_the_one_that_scores_best(
+    label: object, output: object, loss: float
+) -> None:
+    assert zero_one(label, output) == loss
+
+
+def test_the_distance_of_two_vectors_is_the_mean_over_their_places() -> None:
+    assert absolute([1, 0.5], [0.5, 0.5]) == 0.25
+    assert squared([1, 0.5], [0.5, 0.5]) == 0.125
+    for wrong in ([1], [], [1, "a"], [1, 9]):
+        with pytest.raises(InvalidInput):
+            absolute(wrong, [0.5, 0.5])
+
+
+def test_the_log_loss_is_0_for_the_truth_and_1_at_the_least_probability() -> None:
+    assert LOSSES["log"](1, [0.0, 1.0]) == 0.0
+    assert LOSSES["log"](1, 1) == 0.0
+    assert LOSSES["log"](0, [0.0, 1.0]) == 1.0
+    assert LOSSES["log"](1, [0.5, 0.5]) == pytest.approx(0.1003, abs=1e-4)
+    assert LOSSES["log"](0, 0.5) == LOSSES["log"](1, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("label", "output"),
+    [(2, [0.5, 0.5]), (-1, [0.5, 0.5]), (True, 0.5), ("a", 0.5), (1, [2, 3]), (1, "x"), (1, [])],
+)
+def test_what_has_no_probability_is_refused(label: object, output: object) -> None:
+    with pytest.raises(InvalidInput):
+        LOSSES["log"](label, output)
+
+
+def test_a_loss_that_is_given_is_taken_as_it_is() -> None:
+    assert LOSSES["given"](0.25, "whatever") == 0.25
+    for wrong in (-0.1, 1.1, "x", None, True):
+        with pytest.raises(InvalidInput):
+            LOSSES["given"](wrong, "whatever")

@@ -1,5 +1,6 @@
 """Ensembles through the predictor: all models asked, and one answer from what came in time."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -89,13 +90,53 @@ async def test_an_ensemble_learns_from_feedback_who_is_right(rig: Rig) -> None:
     assert [question.value for question in answers] == ["cat", "dog"]
 
 
-async def test_a_model_that_gave_no_output_is_not_judged(rig: Rig) -> None:
+async def test_no_output_costs_as_much_as_a_wrong_one(rig: Rig) -> None:
     await serve(rig, "exp4", "cat", "dog", "dog", slow="c")
     question = rig.ask()
     await rig.predictor.drain()
     assert await rig.feedback.by_query("a", question.answer.id, "cat", None)
     state = await rig.feedback.state("a", "0")
-    assert state.feedbacks == {"a:1": 1, "b:1": 1, "c:1": 0}
+    assert state.losses == {"a:1": 0.0, "b:1": 1.0, "c:1": 1.0}
+
+
+async def test_who_was_asked_and_has_not_answered_is_named(rig: Rig) -> None:
+    await serve(rig, "majority", "cat", "dog", "dog", slow="c")
+    question = rig.ask()
+    await rig.predictor.drain()
+    assert question.answer.lacking == (ModelId("c", "1"),)
+
+
+async def test_in_an_average_who_is_late_is_stood_in_for_by_what_it_usually_says(rig: Rig) -> None:
+    behaviours = await serve(rig, "majority", 0.0, 0.0, 0.9, loss="absolute")
+    for number in range(5):
+        rig.ask(b"%d" % number)
+    await rig.predictor.drain()
+    behaviours["c"].fixed_s = 2 * SLO_S
+    question = rig.ask(b"new")
+    await rig.predictor.drain()
+    assert question.value == pytest.approx(0.3)
+    assert question.answer.confidence == pytest.approx(2 / 3)
+
+
+async def test_what_comes_late_still_counts_for_what_a_model_usually_says(rig: Rig) -> None:
+    await serve(rig, "majority", 0.0, 0.0, 0.9, loss="absolute", slow="c")
+    first = rig.ask(b"1")
+    await rig.predictor.drain()
+    await asyncio.sleep(2 * SLO_S)
+    second = rig.ask(b"2")
+    await rig.predictor.drain()
+    assert first.value == 0.0
+    assert second.value == pytest.approx(0.3)
+
+
+async def test_a_model_without_a_replica_costs_confidence_too(rig: Rig) -> None:
+    app = application("a", *NAMES, policy="majority", confidence_threshold=0.6)
+    rig.serve(configuration([app], [f"{name}:1" for name in NAMES]))
+    await rig.start("a:1", Behaviour(answer=always("cat")))
+    question = rig.ask()
+    await rig.predictor.drain()
+    assert question.answer.explanation == "low confidence"
+    assert question.answer.confidence == pytest.approx(1 / 3)
 
 
 async def test_where_nothing_is_learned_nothing_is_kept(rig: Rig, store: MemoryStore) -> None:

@@ -155,12 +155,13 @@ async def test_a_label_that_cannot_be_judged_changes_nothing(
     assert await rig.feedback.by_query("numbers", question.answer.id, 0.5, None)
 
 
-async def test_from_a_default_nothing_is_learned(rig: Rig, memory: Memory) -> None:
+async def test_from_a_default_is_learned_that_the_model_gave_no_output(rig: Rig) -> None:
     question = rig.ask(b"1", context="0")
     await asyncio.sleep(0.01)
     assert question.answer.explanation
-    assert not await rig.feedback.by_query("a", question.answer.id, 1, None)
-    assert memory.cells == {}
+    assert await rig.feedback.by_query("a", question.answer.id, 1, None)
+    state = await rig.feedback.state("a", "0")
+    assert list(state.losses.values()) == [1.0]
 
 
 async def test_from_a_version_that_was_asked_for_nothing_is_learned(rig: Rig) -> None:

@@ -13,6 +13,7 @@ from clipper.selection.policy import State
 from clipper.serving.states import SelectionStates
 from clipper.state.memory import Memory, MemoryStore
 from clipper.state.store import Cell
+from tests.fakes.lessons import lesson
 
 pytestmark = pytest.mark.looptime
 
@@ -22,8 +23,7 @@ POLICY = Exp3()
 
 def suffer(state: State) -> State:
     """Learn a loss of one from the only model there is."""
-    selection = POLICY.select(state, (MODEL,), 0.0)
-    return POLICY.observe(state, (MODEL,), selection, {MODEL: 1.0})
+    return POLICY.observe(state, (MODEL,), lesson((MODEL,), {MODEL: 1.0}))
 
 
 def pulls(state: Exp3State | None) -> int:

@@ -1,0 +1,203 @@
+"""Cascades: the cheap model first, and a dearer one only where the cheap one is not sure.
+
+Wang, Luo, Crankshaw, Tumanov, Yu and Gonzalez, "IDK Cascades: Fast Deep Learning by Learning not to
+Overthink" (UAI 2018): each model but the last says "I don't know" where a score of its output (its
+entropy, or how improbable its best class is) is above a threshold. `fit` finds thresholds on data
+that no model was trained on; feedback checks them ever after: where answers that a cheap model was
+sure of turn out wrong more often than was agreed, the cascade asks the last model always.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from clipper.core.errors import InvalidInput
+from clipper.core.types import ModelId, Output
+from clipper.selection.arms import ArmsState, Bandit
+from clipper.selection.combining import best_class, is_number, is_vector
+from clipper.selection.comparing import is_called, sample
+from clipper.selection.policy import (
+    NOTHING_USUAL,
+    UNTRIED,
+    Combination,
+    Lesson,
+    State,
+    Tally,
+)
+
+FORGETTING = 0.001
+
+
+def entropy(chances: Sequence[float]) -> float:
+    """Of a distribution, in nats; at most the logarithm of the number of classes."""
+    return -sum(chance * math.log(chance) for chance in chances if chance > 0)
+
+
+def doubt(chances: Sequence[float]) -> float:
+    """How improbable the best class is."""
+    return 1 - max(chances)
+
+
+SCORES: dict[str, Callable[[Sequence[float]], float]] = {"entropy": entropy, "top": doubt}
+"""How unsure an output is; the more, the larger."""
+
+
+def chances_of(value: Any) -> list[float] | None:
+    """An output as the probability of each class; None where it is no such thing.
+
+    A number from 0 to 1 is the probability of the second of two classes.
+    """
+    if is_number(value) and 0 <= value <= 1:
+        return [1 - value, float(value)]
+    if not (isinstance(value, list) and value and is_vector(value)) or min(value) < 0:
+        return None
+    total = sum(value)
+    return [number / total for number in value] if total > 0 else None
+
+
+class CascadeState(ArmsState, frozen=True):
+    """How answers turned out, by the model version that gave them (`name:version`)."""
+
+    is_off: bool = False
+    """Feedback has shown that cheap models are sure too often."""
+    reason: str = ""
+
+
+class Cascade(Bandit):
+    """Asks the models in order, until one is sure.
+
+    `thresholds` has one score for each model but the last; where there is none, the last is asked
+    always. `tolerance` is the loss that a cheap
+    model's sure answers may have on average; once it is surely more, the last model answers all.
+    """
+
+    name = "cascade"
+    state_type: type[Any] | None = CascadeState
+    is_shared = True
+    escalates = True
+
+    def __init__(
+        self,
+        models: Sequence[str] = (),
+        thresholds: Sequence[float] = (),
+        score: str = "entropy",
+        tolerance: float = 1.0,
+        forgetting: float = FORGETTING,
+    ) -> None:
+        """`models`: names, or `name:version`, cheapest first; as they were linked if left out."""
+        super().__init__(forgetting)
+        if not _all_of(str, models):
+            raise InvalidInput(
+                f"cascade got models={models}", hint="models is a list of names, cheapest first."
+            )
+        if score not in SCORES:
+            raise InvalidInput(
+                f"cascade got score={score}", hint=f"Choose one of: {', '.join(SCORES)}."
+            )
+        if not (isinstance(thresholds, list | tuple) and is_vector(list(thresholds))):
+            raise InvalidInput(
+                f"cascade got thresholds={thresholds}",
+                hint="thresholds is a list of numbers, one for each model but the last.",
+            )
+        if models and len(thresholds) != len(models) - 1:
+            raise InvalidInput(
+                f"cascade got {len(thresholds)} thresholds for {len(models)} models",
+                hint="There is one for each model but the last; `fit-cascade` finds them.",
+            )
+        if not (is_number(tolerance) and 0 <= tolerance <= 1):
+            raise InvalidInput(
+                f"cascade got tolerance={tolerance}", hint="tolerance is a number from 0 to 1."
+            )
+        self.order = list(models)
+        self.thresholds = list(thresholds)
+        self.score = score
+        self.tolerance = tolerance
+        self.candidates = [name for name in models if ":" in name]
+
+    def init(self) -> CascadeState:
+        """Nothing is known of any answer."""
+        return CascadeState()
+
+    def shares(self, state: State, models: Sequence[ModelId]) -> list[float]:
+        """All for the one that is asked first."""
+        ordered = self._ordered(models)
+        assert isinstance(state, CascadeState)
+        first = ordered[0] if self.thresholds and not state.is_off else ordered[-1]
+        return [float(model == first) for model in models]
+
+    def escalate(
+        self,
+        state: State,
+        models: Sequence[ModelId],
+        asked: Sequence[ModelId],
+        outputs: Mapping[ModelId, Output],
+    ) -> ModelId | None:
+        """The next model, unless the last one that was asked is sure."""
+        ordered = self._ordered(models)
+        left = ordered[ordered.index(asked[-1]) + 1 :] if asked[-1] in ordered else []
+        if not left:
+            return None
+        output = outputs.get(asked[-1])
+        if output is not None and self.is_sure(self._place(asked[-1], ordered), output):
+            return None
+        return left[0]
+
+    def is_sure(self, place: int, output: Output) -> bool:
+        """Whether the answer of the model in that place stands; without probabilities, never."""
+        chances = chances_of(output.value)
+        if chances is None or place >= len(self.thresholds):
+            return False
+        threshold: float = self.thresholds[place]
+        return SCORES[self.score](chances) <= threshold
+
+    def combine(
+        self,
+        state: State,
+        models: Sequence[ModelId],
+        outputs: Mapping[ModelId, Output],
+        usual: Mapping[ModelId, Output] = NOTHING_USUAL,
+    ) -> Combination:
+        """The output of the dearest that has answered; how probable its best class is."""
+        output = list(outputs.values())[-1]
+        chances = chances_of(output.value)
+        return output, 1.0 if chances is None else chances[best_class(chances)]
+
+    def observe(self, state: State, models: Sequence[ModelId], lesson: Lesson) -> CascadeState:
+        """Remember how a cheap model's sure answer turned out, and check what was agreed."""
+        assert isinstance(state, CascadeState)
+        answered = [model for model in lesson.selection.models if model in lesson.losses]
+        if not answered:
+            return state
+        final = answered[-1]
+        judged = lesson._replace(losses={final: lesson.losses[final]})
+        arms = self.taught(state, models, judged)
+        if state.is_off or final == self._ordered(models or [final])[-1]:
+            return CascadeState(arms, state.is_off, state.reason)
+        loss = sample(arms.get(str(final), UNTRIED)).interval()
+        if loss.low <= self.tolerance:
+            return CascadeState(arms)
+        reason = f"the sure answers of {final} have a loss of {loss.low:.3f} or more"
+        return CascadeState(arms, True, reason)
+
+    def _ordered(self, models: Sequence[ModelId]) -> list[ModelId]:
+        """Those that are there, cheapest first."""
+        if not self.order:
+            return list(models)
+        named = [model for name in self.order for model in models if is_called(model, name)]
+        return named or list(models)
+
+    def _place(self, model: ModelId, ordered: Sequence[ModelId]) -> int:
+        """Where it stands among all, whether those are there or not."""
+        for place, name in enumerate(self.order):
+            if is_called(model, name):
+                return place
+        return ordered.index(model)
+
+    def tally(self, state: State, model: ModelId) -> Tally:
+        """Of the answers that it gave."""
+        assert isinstance(state, CascadeState)
+        return state.arms.get(str(model), UNTRIED)
+
+
+def _all_of(kind: type, values: object) -> bool:
+    return isinstance(values, list | tuple) and all(isinstance(value, kind) for value in values)

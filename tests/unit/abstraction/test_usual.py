@@ -1,0 +1,40 @@
+"""What a model usually says."""
+
+from typing import Any
+
+import pytest
+
+from clipper.abstraction.usual import UsualOutput
+from clipper.core.outputs import output_of
+
+
+def usual(*values: Any) -> Any:
+    running = UsualOutput()
+    for value in values:
+        running.add(output_of(value))
+    return running.output and running.output.value
+
+
+def test_it_is_the_mean_of_numbers_or_of_vectors() -> None:
+    assert usual(1, 2.0, 6) == pytest.approx(3)
+    assert usual([1, 0], [0, 1.0]) == pytest.approx([0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    "values", [(), ("cat",), (None,), (True,), ({"a": 1},), (["a"],), (10**400,)]
+)
+def test_of_anything_else_nothing_is_usual(values: Any) -> None:
+    assert usual(*values) is None
+
+
+def test_what_is_no_number_is_passed_over() -> None:
+    assert usual(1, "cat", 3) == pytest.approx(2)
+
+
+def test_another_shape_begins_anew() -> None:
+    assert usual([1, 1], [5, 5, 5]) == [5, 5, 5]
+    assert usual(3, [5]) == [5]
+
+
+def test_old_outputs_fade() -> None:
+    assert usual(*[0.0] * 3000, *[1.0] * 3000) > 0.9
