@@ -92,6 +92,8 @@ class Application:
     on_overload: str = "default"
     confidence_threshold: float = 0.0
     """Where the models agree less on an answer, from 0 to 1, the default output stands in."""
+    registered: int = 0
+    """Of its registration; an application that is deleted and created anew is another."""
 
     @property
     def slo_s(self) -> float:

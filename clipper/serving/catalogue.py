@@ -125,7 +125,7 @@ class Catalogue:
                     f"application '{app.name}' already exists",
                     hint="Choose another name, or delete it first.",
                 )
-            return config.with_application(app)
+            return config.with_application(replace(app, registered=config.revision + 1))
 
         done = f"Application '{app.name}' added"
         await self._change(done, edit, lambda: self._states.forget(app.name))

@@ -85,8 +85,10 @@ class Engine:
 
     def adopt(self, config: Config, spared: Collection[ModelId]) -> Gone:
         """Serve what the configuration says; of other versions keep those that are spared."""
+        gone = self._gone(config, spared)
         self.config, slos = config, strictest_slos(config)
         layer, metrics, predictor = self.layer, self.metrics, self.predictor
+        self.forget(gone)
         for model in config.models.values():
             is_new = model.id not in layer.models
             served = layer.add(model)
@@ -95,12 +97,20 @@ class Engine:
                 self._tasks.spawn(f"recall {model.id}", self._profiles.recall(served))
         predictor.snapshot = build_snapshot(config, layer, metrics, predictor.expire)
         predictor.is_loaded = True
-        gone = Gone(
-            [app for app in metrics.applications if app not in config.applications],
-            [id for id in layer.models if id not in config.models and id not in spared],
-        )
-        self.forget(gone)
         return gone
+
+    def _gone(self, config: Config, spared: Collection[ModelId]) -> Gone:
+        """What this configuration has no more, or anew under the same name."""
+        before, after = self.config.applications, config.applications
+        return Gone(
+            [
+                name
+                for name in self.metrics.applications
+                if name not in after
+                or (name in before and before[name].registered != after[name].registered)
+            ],
+            [id for id in self.layer.models if id not in config.models and id not in spared],
+        )
 
     def forget(self, gone: Gone) -> None:
         """Keep nothing of what is gone: another of the same name must not have it."""

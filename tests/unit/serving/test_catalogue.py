@@ -28,6 +28,7 @@ from clipper.state.store import Configuration
 
 STRINGS, FLOATS = InputType.STRINGS, InputType.FLOATS
 APP = Application("a", STRINGS, "-1", 20_000)
+REGISTERED = replace(APP, registered=1)
 EXP3 = replace(APP, policy="exp3")
 
 
@@ -114,7 +115,7 @@ async def test_what_was_acknowledged_is_there_after_a_restart(daemon: Daemon) ->
 async def test_the_next_query_sees_a_change(daemon: Daemon) -> None:
     await daemon.catalogue.add_application(APP)
     assert daemon.adopted[-1] is daemon.catalogue.config
-    assert daemon.adopted[-1].applications == {"a": APP}
+    assert daemon.adopted[-1].applications == {"a": REGISTERED}
 
 
 async def test_where_the_store_is_away_nothing_is_changed(daemon: Daemon) -> None:
@@ -140,7 +141,7 @@ async def test_an_applications_name_is_unique(catalogue: Catalogue) -> None:
     await refused(
         catalogue.add_application(changed), AlreadyExists, "application 'a' already exists"
     )
-    assert catalogue.config.applications == {"a": APP}
+    assert catalogue.config.applications == {"a": REGISTERED}
 
 
 async def test_of_two_who_add_the_same_application_at_once_one_wins(catalogue: Catalogue) -> None:
@@ -517,7 +518,7 @@ async def test_what_another_daemon_changed_is_adopted_once(pair: tuple[Daemon, D
     adopted = len(other.adopted)
     await other.catalogue.load()
     await other.catalogue.load()
-    assert other.catalogue.config.applications == {"a": APP}
+    assert other.catalogue.config.applications == {"a": REGISTERED}
     assert len(other.adopted) == adopted + 1
 
 
@@ -531,7 +532,7 @@ async def test_a_store_that_lost_everything_gets_it_back() -> None:
     memory.revision = 0
     await catalogue.load()
     restarted = await Daemon(memory).open()
-    assert restarted.config.applications == {"a": APP}
+    assert restarted.config.applications == {"a": REGISTERED}
     assert restarted.config.current == {"m": "1"}
     await catalogue.add_application(replace(APP, name="b"))
     assert set(catalogue.config.applications) == {"a", "b"}

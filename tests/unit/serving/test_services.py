@@ -178,6 +178,34 @@ async def test_what_another_daemon_changes_is_served_within_a_step() -> None:
         await world.services.close()
 
 
+async def test_an_application_that_another_daemon_creates_anew_has_nothing_of_the_old() -> None:
+    memory = Memory()
+    one, other = World(FlakyStore(memory)), World(FlakyStore(memory))
+    for world in (one, other):
+        await world.start()
+    await one.services.catalogue.add_application(application("a", policy="exp3"))
+    await one.deploy("m:1")
+    await one.services.catalogue.link("a", ["m"])
+    await asyncio.sleep(STEP_S + 0.1)
+    question = other.ask()
+    await asyncio.sleep(0.05)
+    await other.services.feedback.by_query("a", question.answer.id, 1, None)
+    again = other.ask()
+    await asyncio.sleep(0.05)
+    await one.services.catalogue.delete_application("a")
+    await one.services.catalogue.add_application(application("a", policy="ucb1"))
+    await one.services.catalogue.link("a", ["m"])
+    await asyncio.sleep(STEP_S + 0.1)
+    with pytest.raises(UnknownQuery):
+        await other.services.feedback.by_query("a", again.answer.id, 1, None)
+    assert other.services.metrics.applications["a"].predictions == 0
+    question = other.ask()
+    await asyncio.sleep(0.05)
+    assert question.value == 1
+    for world in (one, other):
+        await world.services.close()
+
+
 async def test_after_a_restart_everything_serves_again() -> None:
     memory = Memory()
     world = World(FlakyStore(memory))
