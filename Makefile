@@ -8,7 +8,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-once test check format proto clean bench bench-binary bench-delayed \
-	bench-goodput bench-peers bench-profile bench-tails bench-workers
+	bench-goodput bench-peers bench-profile bench-selection bench-tails bench-workers paper
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,7 +69,13 @@ bench-tails: $(INSTALLED) ## one of three replicas is slow, becomes slow, or die
 bench-delayed: $(INSTALLED) ## when waiting for fuller batches pays (needs wrk)
 	$(BIN)/python benchmarks/delayed_batching.py $(ARGS)
 
-bench-peers: $(INSTALLED) ## beside six other serving systems, which it installs (needs wrk; takes about an hour and a quarter)
+bench-selection: $(INSTALLED) ## what five models and a policy cost beside one model (needs wrk)
+	$(BIN)/python benchmarks/selection.py $(ARGS)
+
+paper: $(INSTALLED) ## the paper's figures beside ours (takes a quarter of an hour)
+	$(BIN)/python benchmarks/reproduce.py $(ARGS)
+
+bench-peers: $(INSTALLED) ## beside six other serving systems, which it installs (needs wrk; takes about an hour)
 	$(BIN)/python benchmarks/side_by_side.py $(ARGS)
 
 clean: ## remove what was made

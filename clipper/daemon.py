@@ -30,7 +30,7 @@ from clipper.frontend.listener import Listener
 from clipper.frontend.listeners import admin_listener, query_listener
 from clipper.rpc.replica import GrpcReplica
 from clipper.selection import own
-from clipper.serving.engine import Bounds
+from clipper.serving.engine import Bounds, Files
 from clipper.serving.services import Services
 from clipper.state.opening import open_store
 from clipper.workers.crew import Crew
@@ -70,7 +70,8 @@ async def serve(settings: Settings) -> None:
     stop = _stop_on_signals()
     crew = Crew(settings.workers) if settings.workers > 1 else None
     store, managers, bounds = open_store(settings.store), _managers(settings), Bounds.of(settings)
-    services = Services(store, managers, GrpcReplica, bounds, crew)
+    files = Files.of(settings, "journal")
+    services = Services(store, managers, GrpcReplica, bounds, crew, files)
     listeners = _listeners(settings, services, crew)
     try:
         for name, listener in listeners.items():

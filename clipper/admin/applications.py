@@ -28,13 +28,15 @@ class ApplicationCalls:
         *,
         selection_policy: str | Mapping[str, Any] = "single",
         loss: str | None = None,
+        labels: Mapping[str, Any] | None = None,
         on_overload: str | None = None,
         confidence_threshold: float | None = None,
     ) -> dict[str, Any]:
         """Create an application, a REST endpoint for queries of one input type.
 
         `default_output` answers whenever no model does within `slo_micros` microseconds, and where
-        the models agree less on an answer than `confidence_threshold`, from 0 to 1.
+        the models agree less on an answer than `confidence_threshold`, from 0 to 1. `labels` says
+        what labels of feedback mean to the `loss`: {"spam": 1, "ham": 0}.
         """
         body = {
             "name": name,
@@ -45,6 +47,7 @@ class ApplicationCalls:
         }
         chosen = {
             "loss": loss,
+            "labels": labels,
             "on_overload": on_overload,
             "confidence_threshold": confidence_threshold,
         }
@@ -87,6 +90,13 @@ class ApplicationCalls:
         """The names of the models linked to an application."""
         application = self.admin.call(request("GET", *APPLICATIONS, app_name))
         return list(application["linked_models"])
+
+    def set_selection_policy(
+        self, app_name: str, selection_policy: str | Mapping[str, Any]
+    ) -> None:
+        """Give an application another policy; of the same name, it keeps what was learned."""
+        body = {"selection_policy": selection_policy}
+        self.admin.call(request("PATCH", *APPLICATIONS, app_name, body=body))
 
     def get_selection_state(self, app_name: str, context: str | None = None) -> dict[str, Any]:
         """What an application's selection policy has learned for a context."""

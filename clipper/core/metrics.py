@@ -111,8 +111,21 @@ class ApplicationStats:
     cancelled: int = 0
     """The client went away first."""
     feedbacks: int = 0
+    policy: str = ""
+    """The name of its selection policy, if that has a choice; then, by model version:"""
+    credits: dict[str, int] = field(default_factory=dict)
+    """answers that it gave, or had a share in,"""
+    lessons: dict[str, int] = field(default_factory=dict)
+    """how often feedback was about it,"""
+    losses: dict[str, float] = field(default_factory=dict)
+    """and the sum of its losses."""
     rates: Rates = field(default_factory=Rates)
     latency: Histogram = field(default_factory=Histogram)
+
+    def judge(self, model: str, loss: float) -> None:
+        """Feedback was about this model."""
+        self.lessons[model] = self.lessons.get(model, 0) + 1
+        self.losses[model] = self.losses.get(model, 0.0) + loss
 
     def count(self, outcome: str) -> None:
         """One more query with this outcome."""
@@ -251,6 +264,9 @@ class Metrics:
     def forget_model(self, model: ModelId) -> None:
         """Drop a deleted version's numbers, so that names cannot pile up."""
         self.models.pop(model, None)
+        for app in self.applications.values():
+            for counts in (app.credits, app.lessons, app.losses):
+                counts.pop(str(model), None)
 
     def forget_application(self, name: str) -> None:
         """Drop a deleted application's numbers."""
@@ -259,6 +275,7 @@ class Metrics:
     def collect(self) -> Iterator[Metric]:
         """All metric families; called by the registry."""
         yield from _application_families(self.applications)
+        yield from _selection_families(self.applications)
         yield from _model_families(self.models)
         for name, help_text, value in (
             ("clipper_cache_bytes", "Bytes held by the prediction cache", self.cache.bytes),
@@ -291,6 +308,22 @@ def _application_families(applications: dict[str, ApplicationStats]) -> Iterable
         feedbacks.add_metric((app,), stats.feedbacks)
         latency.add_metric((app,), stats.latency.cumulative(), stats.latency.total)
     return queries, feedbacks, latency
+
+
+SELECTION_COUNTERS = {
+    "credits": ("clipper_selection_answers", "Answers that a model gave or had a share in"),
+    "lessons": ("clipper_selection_lessons", "Feedback about a model's outputs"),
+    "losses": ("clipper_selection_loss", "Sum of the losses of a model, each from 0 to 1"),
+}
+
+
+def _selection_families(applications: dict[str, ApplicationStats]) -> Iterator[Metric]:
+    for counter, (name, text) in SELECTION_COUNTERS.items():
+        family = CounterMetricFamily(name, text, labels=("app", "policy", "model", "version"))
+        for app, stats in applications.items():
+            for model, number in getattr(stats, counter).items():
+                family.add_metric((app, stats.policy, *model.split(":", 1)), number)
+        yield family
 
 
 def _model_families(models: dict[ModelId, ModelStats]) -> Iterator[Metric]:

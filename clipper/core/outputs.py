@@ -18,6 +18,11 @@ def output_of(value: Any) -> Output:
     return Output(value, _encode(value))
 
 
+def json_text(value: Any) -> str:
+    """A JSON value as text."""
+    return _encode(value).decode()
+
+
 def held_bytes(output: Output) -> int:
     """About what an output takes in memory; the items of an array cost more than their text."""
     text = output.json

@@ -119,6 +119,11 @@ class Settings(BaseModel):
         description="processes that answer queries on the one port, 1 to 64, each on a core of its "
         "own at best; cache_bytes, queue_limit, queue_bytes and journal_size bound them together",
     )
+    decision_log: str = Field(
+        "",
+        description="file to which each lesson of each selection policy is appended as a line of "
+        "JSON, for clipper-admin replay; none by default",
+    )
     policies_dir: str = Field(
         "",
         description="folder of selection policies of your own, Python files whose classes "
@@ -233,8 +238,9 @@ def _with_places(settings: Settings, environ: Mapping[str, str]) -> Settings:
     data_dir = _data_dir(settings, environ)
     store = settings.store or f"sqlite:///{data_dir / 'clipper.db'}"
     places = {"data_dir": str(data_dir), "store": store}
-    if settings.policies_dir:
-        places["policies_dir"] = str(Path(settings.policies_dir).absolute())
+    for key in ("policies_dir", "decision_log"):
+        if named := getattr(settings, key):
+            places[key] = str(Path(named).absolute())
     return settings.model_copy(update=places)
 
 

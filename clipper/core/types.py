@@ -65,6 +65,12 @@ class ModelId(NamedTuple):
         return f"{self.name}:{self.version}"
 
 
+def model_id(text: str) -> ModelId:
+    """From `name:version`."""
+    name, _, version = text.partition(":")
+    return ModelId(name, version)
+
+
 @dataclass(frozen=True, slots=True)
 class ReplicaId:
     """One running copy of a model version."""
@@ -92,6 +98,8 @@ class Application:
     on_overload: str = "default"
     confidence_threshold: float = 0.0
     """Where the models agree less on an answer, from 0 to 1, the default output stands in."""
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    """What labels of feedback mean to the loss, by label (its JSON text where it is no string)."""
     registered: int = 0
     """Of its registration; an application that is deleted and created anew is another."""
 

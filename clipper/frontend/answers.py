@@ -9,6 +9,7 @@ from clipper.core.types import DEFAULT_BATCH_SIZE, Application, Model, ModelId
 from clipper.serving.deployment import Progress
 from clipper.serving.figures import ApproximationFigures
 from clipper.serving.replicas import ReplicaStatus
+from clipper.serving.standing import Standing
 
 
 class ApplicationAnswer(BaseModel):
@@ -22,6 +23,7 @@ class ApplicationAnswer(BaseModel):
     linked_models: list[str]
     selection_policy: dict[str, Any] = Field(examples=[{"name": "single"}])
     loss: str
+    labels: dict[str, Any]
     on_overload: str
     confidence_threshold: float
 
@@ -37,6 +39,7 @@ class ApplicationAnswer(BaseModel):
             linked_models=list(app.models),
             selection_policy={"name": app.policy, **app.policy_params},
             loss=app.loss,
+            labels=dict(app.labels),
             on_overload=app.on_overload,
             confidence_threshold=app.confidence_threshold,
         )
@@ -229,12 +232,42 @@ class LogAnswer(BaseModel):
     lines: list[str]
 
 
+class StandingAnswer(BaseModel):
+    """A model in the eyes of a policy."""
+
+    model: str = Field(examples=["digits:2"])
+    share: float = Field(description="how probable it is to be asked next, or what it weighs")
+    answers: int = Field(description="that it gave or had a share in, whatever the context")
+    judged: int = Field(description="how often feedback was about it")
+    loss: float | None = Field(description="its mean, from 0 to 1")
+    loss_low: float = Field(description="the true mean is from here")
+    loss_high: float = Field(description="to here, at 95 %, however often one looks")
+    is_worse: bool = Field(description="surely worse than the best of them")
+
+    @classmethod
+    def of(cls, standing: Standing, answers: int) -> Self:
+        """As clients see it."""
+        return cls(
+            model=str(standing.model),
+            share=standing.share,
+            answers=answers,
+            judged=standing.judged,
+            loss=standing.loss,
+            loss_low=standing.interval.low,
+            loss_high=standing.interval.high,
+            is_worse=standing.is_worse,
+        )
+
+
 class SelectionAnswer(BaseModel):
     """What a policy has learned for a context."""
 
     application: str
     context: str
     policy: str
+    models: list[StandingAnswer]
+    verdict: str = Field(description="what a trial has come to; empty while it is open")
+    reason: str
     state: Any = Field(description="null where nothing was learned")
 
 

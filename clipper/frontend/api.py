@@ -20,6 +20,7 @@ from clipper.frontend.answers import (
     ReplicaState,
     ReplicaTotals,
     SelectionAnswer,
+    StandingAnswer,
     StatusAnswer,
     StoreStatus,
     WorkerTotals,
@@ -29,6 +30,7 @@ from clipper.frontend.schemas import (
     ApplicationRequest,
     CurrentRequest,
     ModelRequest,
+    PolicyChange,
     ReplicasRequest,
 )
 from clipper.serving.services import Services
@@ -108,6 +110,13 @@ def _add_applications(router: APIRouter, services: Services) -> None:
         """One application."""
         return ApplicationAnswer.of(_application(services, name))
 
+    @router.patch("/applications/{name}", tags=["applications"])
+    async def change_application(name: str, asked: PolicyChange) -> ApplicationAnswer:
+        """Give an application another selection policy."""
+        policy = asked.policy()
+        await catalogue.set_policy(name, policy.name, policy.params)
+        return ApplicationAnswer.of(_application(services, name))
+
     @router.delete("/applications/{name}", tags=["applications"], status_code=204)
     async def delete_application(name: str) -> None:
         """Delete an application with its links and what its policy has learned."""
@@ -117,8 +126,17 @@ def _add_applications(router: APIRouter, services: Services) -> None:
     async def show_selection(name: str, context: Context = DEFAULT_CONTEXT) -> SelectionAnswer:
         """What an application's policy has learned for a context."""
         policy = _application(services, name).policy
-        state = msgspec.to_builtins(await services.feedback.state(name, context))
-        return SelectionAnswer(application=name, context=context, policy=policy, state=state)
+        state, models = await services.feedback.standings(name, context)
+        counted = (await services.figures()).metrics.application(name).credits
+        return SelectionAnswer(
+            application=name,
+            context=context,
+            policy=policy,
+            models=[StandingAnswer.of(one, counted.get(str(one.model), 0)) for one in models],
+            verdict=getattr(state, "verdict", ""),
+            reason=getattr(state, "reason", ""),
+            state=msgspec.to_builtins(state),
+        )
 
 
 def _add_links(router: APIRouter, services: Services) -> None:

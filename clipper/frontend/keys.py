@@ -57,6 +57,19 @@ def policy_of(value: Any) -> Policy:
     return Policy(_choice("selection_policy", name, POLICIES), params)
 
 
+def labels_of(value: Any) -> Mapping[str, Any]:
+    """Read `labels`; None is none.
+
+    Raises:
+        InvalidInput: it is no object.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InvalidInput(f"labels must be an object, not {shown(value)}")
+    return value
+
+
 def loss_of(value: Any) -> str:
     """Read `loss`; None is the default.
 

@@ -45,6 +45,7 @@ def _application(fields: Fields) -> Application:
         policy=policy.name,
         policy_params=policy.params,
         loss=keys.loss_of(fields.optional("loss")),
+        labels=keys.labels_of(fields.optional("labels")),
         on_overload=keys.on_overload_of(fields.optional("on_overload")),
         confidence_threshold=keys.confidence_threshold_of(fields.optional("confidence_threshold")),
     )

@@ -1,6 +1,6 @@
 """What `/api/v1` takes: strict bodies, in which unknown keys are refused and `"5"` is no 5."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,6 +14,7 @@ from clipper.core.types import (
     ModelId,
 )
 from clipper.frontend import keys
+from clipper.selection.losses import LOSSES
 from clipper.serving.checks import MAX_HEDGING, MAX_REPLICAS, MAX_WAIT_MS, check_name
 
 INT32_MAX = 2**31 - 1
@@ -67,7 +68,10 @@ class ApplicationRequest(Request):
     latency_slo_micros: int | None = Field(None, gt=0, le=INT32_MAX)
     slo_ms: float | None = Field(None, ge=0.001, le=INT32_MAX / 1000)
     selection_policy: str | PolicyRequest = Field("single", union_mode="left_to_right")
-    loss: str = Field("zero_one", description="zero_one, absolute or squared")
+    loss: str = Field("zero_one", description=f"one of {', '.join(LOSSES)}")
+    labels: dict[str, Any] = Field(
+        {}, description="what labels of feedback mean to the loss", examples=[{"spam": 1}]
+    )
     on_overload: Literal["default", "reject"] = Field(
         "default", description="answer with the default output, or refuse with 429"
     )
@@ -97,6 +101,7 @@ class ApplicationRequest(Request):
             policy=policy.name,
             policy_params=policy.params,
             loss=keys.loss_of(self.loss),
+            labels=self.labels,
             on_overload=self.on_overload,
             confidence_threshold=self.confidence_threshold,
         )
@@ -146,6 +151,21 @@ class DeploymentRequest(Request):
         """
         check_name("framework", self.framework)
         return Deployment(**self.model_dump())
+
+
+class PolicyChange(Request):
+    """Another selection policy for an application."""
+
+    selection_policy: str | PolicyRequest = Field(union_mode="left_to_right")
+
+    def policy(self) -> keys.Policy:
+        """What is asked for.
+
+        Raises:
+            InvalidInput: no such policy.
+        """
+        asked = self.selection_policy
+        return keys.policy_of(asked if isinstance(asked, str) else asked.model_dump())
 
 
 class ModelRequest(Request):

@@ -1,6 +1,7 @@
 """The policies there are, by the name under which an application asks for them."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from inspect import signature
 from typing import Any
 
@@ -49,6 +50,11 @@ def find_policy(name: str) -> Callable[..., SelectionPolicy]:
     return POLICIES[name]
 
 
+@lru_cache(maxsize=1024)  # it takes longer than all the rest, and there may be many applications
+def _asks_for_loss(factory: Callable[..., SelectionPolicy]) -> bool:
+    return "loss" in signature(factory).parameters
+
+
 def make_policy(name: str, params: Mapping[str, Any], loss: str) -> SelectionPolicy:
     """A policy with its parameters; one that asks for the application's `loss` is told it.
 
@@ -56,7 +62,7 @@ def make_policy(name: str, params: Mapping[str, Any], loss: str) -> SelectionPol
         InvalidInput: no such policy, or parameters that it does not take.
     """
     factory = find_policy(name)
-    told = {"loss": loss} if "loss" in signature(factory).parameters else {}
+    told = {"loss": loss} if _asks_for_loss(factory) else {}
     try:
         return factory(**params, **told)
     except TypeError as error:

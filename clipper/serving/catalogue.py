@@ -8,8 +8,9 @@ where it had one, because its clients show them; the hints are ours.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from clipper.core.config import Config
 from clipper.core.errors import (
@@ -27,6 +28,7 @@ from clipper.serving.checks import (
     check_linked_apps,
     check_links,
     check_model,
+    check_policy_fits,
     find_application,
 )
 from clipper.serving.states import SelectionStates
@@ -143,6 +145,33 @@ class Catalogue:
 
         await self._change(f"Application '{name}' deleted", edit)
         await self._states.forget(name)
+
+    async def set_policy(self, name: str, policy: str, params: Mapping[str, Any]) -> None:
+        """Give an application another selection policy, which begins with nothing learned.
+
+        The same policy with other parameters goes on with what it has.
+
+        Raises:
+            UnknownApplication, InvalidInput, Incompatible: it asks one model, and more are linked.
+        """
+        is_other = True
+
+        def edit(config: Config) -> Config:
+            nonlocal is_other
+            app = find_application(config, name, f"No app with name '{name}' exists.")
+            is_other = app.policy != policy
+            changed = replace(app, policy=policy, policy_params=params)
+            check_application(changed)
+            check_policy_fits(changed)
+            if is_other:
+                changed = replace(changed, registered=config.revision + 1)
+            return config.with_application(changed)
+
+        async def prepare() -> None:
+            if is_other:
+                await self._states.forget(name)
+
+        await self._change(f"Application '{name}' has the policy {policy}", edit, prepare)
 
     async def link(self, app_name: str, names: Sequence[str]) -> None:
         """Link models to an application.

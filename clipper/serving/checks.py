@@ -145,6 +145,20 @@ def check_links(config: Config, app: Application, names: Sequence[str]) -> None:
             raise AlreadyExists(f"The model with name '{name}' is already linked to '{app.name}'")
 
 
+def check_policy_fits(app: Application) -> None:
+    """Whether an application's policy can do with the models that are linked.
+
+    Raises:
+        Incompatible: it asks one model, and more are linked.
+    """
+    if not make_policy(app.policy, app.policy_params, app.loss).links_many and len(app.models) > 1:
+        raise Incompatible(
+            f"The policy {app.policy} asks one model, and {len(app.models)} are linked to "
+            f"'{app.name}'.",
+            hint="Unlink the others first, or choose a policy for several, as exp3.",
+        )
+
+
 def _check_single_link(app: Application, names: Sequence[str]) -> None:
     hint = "Unlink the other one, or create the application with a policy for several, as exp3."
     if len(names) > 1:

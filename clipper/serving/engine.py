@@ -5,18 +5,22 @@ query on, with whatever replicas take batches.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
-from typing import NamedTuple, Self
+from typing import NamedTuple, NoReturn, Self
 
 from clipper.abstraction.cache import PredictionCache
 from clipper.abstraction.layer import Limits, ModelAbstractionLayer
 from clipper.core.config import Config
+from clipper.core.errors import StateError
 from clipper.core.metrics import Metrics
 from clipper.core.settings import Settings
 from clipper.core.tasks import Tasks
 from clipper.core.types import ModelId
+from clipper.serving.decisions import DecisionLog
 from clipper.serving.feedback import Feedback, Taught, nobody_else
 from clipper.serving.figures import ApproximationFigures
 from clipper.serving.ids import QueryIds
@@ -25,8 +29,13 @@ from clipper.serving.predictor import Predictor
 from clipper.serving.profiles import Profiles
 from clipper.serving.snapshot import build_snapshot, strictest_slos
 from clipper.serving.states import SelectionStates
+from clipper.state.entries import EntryFile
 from clipper.state.store import Store
 
+FOLLOW_S = 0.04
+"""How often the store is asked what others have taught."""
+JOURNAL_S = 0.2
+"""How often the journal is written; so much of it is lost with a process that is killed."""
 PROFILES_S = 30.0
 """How often what was learned of models' latency is stored."""
 
@@ -57,6 +66,21 @@ class Bounds:
         )
 
 
+class Files(NamedTuple):
+    """Where a process keeps what is not the store's."""
+
+    journal: Path | None = None
+    """Its own: of recent queries, for feedback after a restart."""
+    decisions: Path | None = None
+    """The log of what policies have learned, which all processes append to."""
+
+    @classmethod
+    def of(cls, settings: Settings, journal: str) -> Self:
+        """In the data directory, and where the settings say."""
+        decisions = Path(settings.decision_log) if settings.decision_log else None
+        return cls(Path(settings.data_dir, journal), decisions)
+
+
 class Gone(NamedTuple):
     """What a configuration no longer has."""
 
@@ -68,7 +92,12 @@ class Engine:
     """Answers from the configuration it was given last; made inside a running loop."""
 
     def __init__(
-        self, store: Store, ids: QueryIds, bounds: Bounds, taught: Taught = nobody_else
+        self,
+        store: Store,
+        ids: QueryIds,
+        bounds: Bounds,
+        taught: Taught = nobody_else,
+        files: Files | None = None,
     ) -> None:
         self.config = Config()
         self.metrics = Metrics()
@@ -76,9 +105,13 @@ class Engine:
         self.states = SelectionStates(store)
         cache = PredictionCache(bounds.cache_bytes, self.metrics.cache)
         self.layer = ModelAbstractionLayer(cache, bounds.limits, self.metrics)
-        self._journal = journal = Journal(bounds.journal_size, bounds.journal_bytes)
+        files = files or Files()
+        file = None if files.journal is None else EntryFile(files.journal, bounds.journal_size)
+        self._decisions = None if files.decisions is None else DecisionLog(files.decisions)
+        self._journal = journal = Journal(bounds.journal_size, bounds.journal_bytes, file)
+        journal.recall()
         self.predictor = Predictor(ids, self.states, journal, Random())
-        self.feedback = Feedback(self.predictor, self.states, journal, taught)
+        self.feedback = Feedback(self.predictor, self.states, journal, taught, self._decisions)
         self._profiles = Profiles(store)
         self._profiled = 0.0
         self._tasks = Tasks()
@@ -129,6 +162,24 @@ class Engine:
             self._profiled = now
             await self._profiles.save(list(self.layer.models.values()))
 
+    async def follow(self) -> NoReturn:
+        """Forget, for ever and ever, what other daemons on the store have taught meanwhile."""
+        while True:
+            await asyncio.sleep(FOLLOW_S)
+            routes = self.predictor.snapshot.values()
+            if any(route.policy.state_type is not None for route in routes):
+                with contextlib.suppress(StateError):
+                    await self.states.refresh()
+
+    async def keep_journal(self) -> NoReturn:
+        """Write, for ever and ever, what feedback may name after a restart."""
+        while True:
+            await asyncio.sleep(JOURNAL_S)
+            if entries := self._journal.take():
+                await asyncio.to_thread(self._journal.save, entries)
+            if self._decisions is not None and (lines := self._decisions.take()):
+                await asyncio.to_thread(self._decisions.save, lines)
+
     def approximations(self) -> dict[ModelId, ApproximationFigures]:
         """Of the versions that have an approximate cache."""
         return {
@@ -145,4 +196,7 @@ class Engine:
         """End what still runs, and store what was learned."""
         await self._tasks.cancel()
         await self.predictor.close()
+        self._journal.save(self._journal.take())
+        if self._decisions is not None:
+            self._decisions.save(self._decisions.take())
         await self._profiles.save(list(self.layer.models.values()))

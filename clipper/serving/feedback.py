@@ -12,13 +12,16 @@ from typing import Any
 
 from clipper.core.errors import InvalidInput, UnknownApplication, UnknownQuery
 from clipper.core.metrics import ApplicationStats
+from clipper.core.outputs import json_text
 from clipper.core.types import DEFAULT_CONTEXT, Input, ModelId, Output
 from clipper.selection.losses import LOSSES
 from clipper.selection.policy import Lesson, Selection, SelectionPolicy, State, Traffic
+from clipper.serving.decisions import DecisionLog
 from clipper.serving.journal import Journal
 from clipper.serving.predictor import BACKGROUND_S, Predictor
 from clipper.serving.query import Query
 from clipper.serving.snapshot import SHARED, Route
+from clipper.serving.standing import Standing, standings
 from clipper.serving.states import SelectionStates
 
 NO_OUTPUT_LOSS = 1.0
@@ -39,11 +42,13 @@ class Feedback:
         states: SelectionStates,
         journal: Journal,
         taught: Taught = nobody_else,
+        decisions: DecisionLog | None = None,
     ) -> None:
         self._predictor = predictor
         self._states = states
         self._journal = journal
         self._taught = taught
+        self._decisions = decisions
 
     async def by_query(self, app: str, query_id: int, label: Any, context: str | None) -> bool:
         """The truth about a query that was answered; told twice, it counts once.
@@ -56,7 +61,7 @@ class Feedback:
         """
         route = self._route(app)
         record = self._journal.read(query_id)
-        if record is None or record.app != app:
+        if record is None or (record.app, record.registered) != (app, route.app.registered):
             raise unknown_query(app, query_id)
         if record.selection is None:
             route.stats.feedbacks += 1
@@ -68,16 +73,15 @@ class Feedback:
             )
         outputs = dict(record.outputs)
         losses = _losses(route, label, record.selection, outputs)
-        lesson = Lesson(record.selection, losses, outputs, label)
+        lesson = Lesson(record.selection, losses, outputs, _mapped(route, label))
         if record.is_judged:
             return False
         record.is_judged = True
         try:
-            await self._learn(route, route.scope(record.context), lesson)
+            return await self._learn(route, route.scope(record.context), lesson, query_id)
         except BaseException:
             record.is_judged = False
             raise
-        return True
 
     async def by_input(self, app: str, input: Input, label: Any, context: str | None) -> bool:
         """The truth about an input.
@@ -110,15 +114,23 @@ class Feedback:
             return False
         return await self.by_query(app, query.id, label, query.context)
 
-    async def _learn(self, route: Route, scope: str, lesson: Lesson) -> None:
+    async def _learn(self, route: Route, scope: str, lesson: Lesson, query_id: int) -> bool:
         models = tuple(route.models)
 
         def learn(state: State) -> State:
             return route.policy.observe(state, models, lesson)
 
-        await self._states.update(route.app.name, scope, route.policy, learn)
+        app = route.app.name
+        if not await self._states.update(app, scope, route.policy, learn, query_id):
+            return False
         route.stats.feedbacks += 1
-        await self._taught(route.app.name, scope)
+        for model, loss in lesson.losses.items():
+            if model in route.names:
+                route.stats.judge(route.names[model], loss)
+        if self._decisions is not None:
+            self._decisions.note(route, scope, query_id, lesson)
+        await self._taught(app, scope)
+        return True
 
     async def watch(self) -> None:
         """Tell policies that watch it what became of the queries since the last time.
@@ -142,6 +154,16 @@ class Feedback:
         if route is None:
             raise UnknownApplication(f"No application with name '{app}' exists.")
         return route
+
+    async def standings(self, app: str, context: str) -> tuple[State, list[Standing]]:
+        """What a context has learned, and how its models stand.
+
+        Raises:
+            UnknownApplication: no such application.
+            StateError: the store cannot be read.
+        """
+        route, state = self._route(app), await self.state(app, context)
+        return state, standings(route.policy, state, tuple(route.models))
 
     async def state(self, app: str, context: str) -> State:
         """What a context has learned; None where nothing is ever learned.
@@ -173,10 +195,17 @@ def _watch(
     return policy.watch(state, models, traffic)
 
 
+def _mapped(route: Route, label: Any) -> Any:
+    """What the application says that a label means; itself where it says nothing."""
+    if not route.app.labels:
+        return label
+    return route.app.labels.get(label if isinstance(label, str) else json_text(label), label)
+
+
 def _losses(
     route: Route, label: Any, selection: Selection, outputs: Mapping[ModelId, Output]
 ) -> Mapping[ModelId, float]:
     """What each output costs; no output, when one was wanted, costs as much as a wrong one."""
-    loss = LOSSES[route.app.loss]
+    loss, label = LOSSES[route.app.loss], _mapped(route, label)
     silent = dict.fromkeys(selection.models, NO_OUTPUT_LOSS)
     return silent | {model: loss(label, output.value) for model, output in outputs.items()}

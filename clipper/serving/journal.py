@@ -1,23 +1,33 @@
 """The journal: what recent queries were answered with, so that feedback can name a query by its id.
 
-Bounded by number and by bytes; the oldest go first.
+Bounded by number and by bytes; the oldest go first. What can be learned from is written to a file
+now and then, and read back after a restart.
 """
 
+import logging
 from collections import deque
 from collections.abc import Mapping
 
 import msgspec
 
-from clipper.core.types import ModelId, Output
+from clipper.core.outputs import NOT_JSON, parse_json
+from clipper.core.types import ModelId, Output, model_id
 from clipper.selection.policy import Selection
+from clipper.state.entries import EntryFile
+
+log = logging.getLogger(__name__)
 
 JOURNAL_BYTES = 64 * 1024 * 1024
+RECORD_BYTES = 800
+"""What a record takes, besides its outputs."""
 
 
 class Record(msgspec.Struct, eq=False):
     """One answered query."""
 
     app: str
+    registered: int = 0
+    """Which application of that name."""
     context: str = ""
     selection: Selection | None = None
     """None: nothing can be learned from it (a version was asked for, or nothing was selected)."""
@@ -28,6 +38,24 @@ class Record(msgspec.Struct, eq=False):
     """Feedback has come already; it counts once."""
 
 
+class Entry(msgspec.Struct, array_like=True):
+    """A record in the file."""
+
+    id: int
+    app: str
+    registered: int
+    context: str
+    models: list[str]
+    propensity: float
+    shadows: list[str]
+    outputs: dict[str, bytes]
+    size: int
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Entry).decode
+
+
 class Journal:
     """Recent queries by id.
 
@@ -35,7 +63,12 @@ class Journal:
     a place for each of the last ids. What can be learned from is held by id, bounded in bytes too.
     """
 
-    def __init__(self, capacity: int, capacity_bytes: int = JOURNAL_BYTES) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        capacity_bytes: int = JOURNAL_BYTES,
+        file: EntryFile | None = None,
+    ) -> None:
         self._capacity = capacity
         self._capacity_bytes = capacity_bytes
         self._ids = [-1] * capacity
@@ -43,6 +76,8 @@ class Journal:
         self._records: dict[int, Record] = {}
         self._order: deque[int] = deque()
         self._bytes = 0
+        self._file = file
+        self._unwritten: list[tuple[int, Record]] = []
 
     def write(self, query_id: int, record: Record) -> None:
         """Remember an answer, and forget the oldest where the journal is full."""
@@ -51,11 +86,59 @@ class Journal:
             self._ids[place] = query_id
             self._notes[place] = record
             return
+        self._hold(query_id, record)
+        if self._file is not None:
+            self._unwritten.append((query_id, record))
+
+    def _hold(self, query_id: int, record: Record) -> None:
         self._records[query_id] = record
         self._order.append(query_id)
         self._bytes += record.size
         while len(self._order) > self._capacity or self._bytes > self._capacity_bytes:
             self._bytes -= self._records.pop(self._order.popleft()).size
+
+    def recall(self) -> None:
+        """Read what an earlier life has written."""
+        if self._file is None:
+            return
+        try:
+            entries = self._file.read()
+        except OSError as error:
+            self._give_up(error)
+            return
+        for entry in entries:
+            try:
+                query_id, record = _record(_decode(entry))
+            except (msgspec.MsgspecError, ValueError, *NOT_JSON) as error:
+                log.warning("An entry of the journal cannot be read: %s", error)
+                return
+            if query_id not in self._records:
+                self._hold(query_id, record)
+
+    def take(self) -> list[bytes]:
+        """What is to be written to the file, which nobody else will be told of."""
+        unwritten, self._unwritten = self._unwritten, []
+        if self._file is None:
+            return []
+        return [_encode(_entry(query_id, record)) for query_id, record in unwritten]
+
+    def save(self, entries: list[bytes]) -> None:
+        """Write them to the file; blocks. Where that fails, nothing will be there after a restart.
+
+        Safe to be called from another thread.
+        """
+        if self._file is None or not entries:
+            return
+        try:
+            self._file.append(entries)
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        self._file = None
+        log.warning(
+            "The journal will not outlive this process: %s", error, extra={"action": "no_journal"}
+        )
 
     def forget(self, app: str) -> None:
         """An application was deleted: one of the same name must not get its feedback."""
@@ -72,3 +155,31 @@ class Journal:
         if self._ids[place] == query_id:
             return self._notes[place]
         return self._records.get(query_id)
+
+
+def _entry(query_id: int, record: Record) -> Entry:
+    assert record.selection is not None
+    models, propensity, shadows = record.selection
+    return Entry(
+        query_id,
+        record.app,
+        record.registered,
+        record.context,
+        list(map(str, models)),
+        propensity,
+        list(map(str, shadows)),
+        {str(model): output.json for model, output in record.outputs.items()},
+        record.size,
+    )
+
+
+def _record(entry: Entry) -> tuple[int, Record]:
+    models, shadows = (tuple(map(model_id, names)) for names in (entry.models, entry.shadows))
+    return entry.id, Record(
+        entry.app,
+        entry.registered,
+        entry.context,
+        Selection(models, entry.propensity, shadows),
+        {model_id(name): parse_json(text) for name, text in entry.outputs.items()},
+        entry.size,
+    )

@@ -28,7 +28,7 @@ from clipper.core.tasks import Tasks
 from clipper.core.types import DEFAULT_CONTEXT, ModelId, Output
 from clipper.selection.policy import NOTHING_USUAL, Selection, State
 from clipper.serving.ids import QueryIds
-from clipper.serving.journal import Journal, Record
+from clipper.serving.journal import RECORD_BYTES, Journal, Record
 from clipper.serving.query import FAILED, LATE, LOW_CONFIDENCE, NO_MODELS, Query
 from clipper.serving.snapshot import Route, Snapshot
 from clipper.serving.states import SelectionStates
@@ -37,8 +37,6 @@ BACKGROUND_S = 60.0
 """How long may pass until a model has time for what nobody waits for."""
 LOADING_SHARE = 0.5
 """Of the time that a query has, so much may go by until its selection state is there."""
-RECORD_BYTES = 800
-"""What the journal's note of a query costs, besides its outputs."""
 
 
 class Predictor:
@@ -215,6 +213,10 @@ class Predictor:
                 query.lacking = tuple(model for model in asked if model not in query.outputs)
                 usual = _usual(route, query.lacking)
             output, confidence = route.policy.combine(query.state, asked, query.outputs, usual)
+            credits, names = route.stats.credits, route.names
+            for model in query.outputs:
+                name = names[model]
+                credits[name] = credits.get(name, 0) + 1
             if confidence >= route.app.confidence_threshold:
                 self._answered(query, output, confidence, tuple(query.outputs))
             else:
@@ -267,7 +269,12 @@ class Predictor:
             # What shadows are still to say is held too; they say about as much.
             held += held * len(query.selection.shadows) // max(1, len(query.models))
             record = Record(
-                route.app.name, query.context, query.selection, query.outputs, RECORD_BYTES + held
+                route.app.name,
+                route.app.registered,
+                query.context,
+                query.selection,
+                query.outputs,
+                RECORD_BYTES + held,
             )
         self._journal.write(query.id, record)
         query.reply(query)

@@ -15,7 +15,7 @@ from clipper.deploy.manager import ContainerManager
 from clipper.serving.attachment import Connector
 from clipper.serving.catalogue import Catalogue
 from clipper.serving.deployment import Deployer
-from clipper.serving.engine import Bounds, Engine
+from clipper.serving.engine import Bounds, Engine, Files
 from clipper.serving.figures import Figures
 from clipper.serving.fleet import Fleet
 from clipper.serving.ids import QueryIds
@@ -61,11 +61,12 @@ class Services:
         connector: Connector,
         bounds: Bounds,
         workforce: Workforce | None = None,
+        files: Files | None = None,
     ) -> None:
         self.status = Status(store.url, asyncio.get_running_loop().time())
         self._store = store
         self.workforce = workforce or Alone()
-        self.engine = engine = Engine(store, QueryIds(store.reserve), bounds)
+        self.engine = engine = Engine(store, QueryIds(store.reserve), bounds, files=files)
         self.metrics = engine.metrics
         self.predictor = engine.predictor
         self.feedback = engine.feedback
@@ -89,6 +90,8 @@ class Services:
 
     async def _keep_in_step(self) -> NoReturn:
         await open_when_there(self._store, self._unavailable)
+        self._tasks.spawn("follow", supervise("follow", self.engine.follow))
+        self._tasks.spawn("journal", supervise("journal", self.engine.keep_journal))
         now = asyncio.get_running_loop().time
         while True:
             looked = now()

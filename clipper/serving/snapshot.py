@@ -37,6 +37,8 @@ class Route:
     policy: SelectionPolicy
     models: Mapping[ModelId, ServedModel]
     """Current versions of the linked models."""
+    names: Mapping[ModelId, str]
+    """What they are called where they are counted."""
     sole: ServedModel | None
     """The one model that there is to ask, where the policy has nothing to choose."""
     versions: Mapping[str, Mapping[str, ServedModel]]
@@ -106,6 +108,8 @@ def _build_route(
     for model in config.models:
         if model.name in versions:
             versions[model.name][model.version] = layer.models[model]
+    stats = metrics.application(app.name)
+    stats.policy = app.policy if policy.links_many else ""
     sole = None
     if current and not policy.links_many:
         sole = models[current[0]]
@@ -118,8 +122,9 @@ def _build_route(
         models=models,
         sole=sole,
         versions=versions,
-        stats=metrics.application(app.name),
-        record=Record(app.name),
+        stats=stats,
+        names={model: str(model) for model in models},
+        record=Record(app.name, app.registered),
         expiry=Expiry(expire),
         traffic=TrafficLog(app.slo_s) if policy.watches else None,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from clipper.state.failures import cell_changed, configuration_changed, not_open
-from clipper.state.store import Cell, Configuration
+from clipper.state.store import CHANGES_KEPT, NOW, Cell, Changes, Configuration
 
 
 @dataclass(slots=True)
@@ -16,6 +16,9 @@ class Memory:
     records: dict[str, bytes] = field(default_factory=dict)
     cells: dict[str, Cell] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
+    swaps: int = 0
+    swapped: dict[str, int] = field(default_factory=dict)
+    """The number of the last swap of each cell, the latest last."""
 
 
 class MemoryStore:
@@ -62,12 +65,33 @@ class MemoryStore:
 
     async def swap(self, key: str, value: bytes, *, expected: int) -> int:
         """Write a cell of the expected version; returns the new one, or raises Conflict."""
-        cells = self._shared().cells
+        memory = self._shared()
+        cells = memory.cells
         version = cells[key].version if key in cells else 0
         if version != expected:
             raise cell_changed(key, expected)
         cells[key] = Cell(value, version + 1)
+        memory.swaps += 1
+        memory.swapped.pop(key, None)
+        memory.swapped[key] = memory.swaps
+        if len(memory.swapped) > CHANGES_KEPT:
+            del memory.swapped[next(iter(memory.swapped))]
         return version + 1
+
+    async def changes(self, since: int) -> Changes:
+        """Which cells were swapped since that position."""
+        memory = self._shared()
+        if since == NOW:
+            return Changes(memory.swaps, {})
+        if not memory.swaps - CHANGES_KEPT <= since <= memory.swaps:
+            return Changes(memory.swaps, None)
+        versions: dict[str, int] = {}
+        for key, number in reversed(memory.swapped.items()):
+            if number <= since:
+                break
+            if key in memory.cells:
+                versions[key] = memory.cells[key].version
+        return Changes(memory.swaps, versions)
 
     async def discard(self, prefix: str) -> None:
         """Delete every cell whose key starts with the prefix."""

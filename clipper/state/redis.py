@@ -36,7 +36,7 @@ from clipper.state.failures import (
     not_open,
 )
 from clipper.state.redis_url import without_password
-from clipper.state.store import Cell, Configuration
+from clipper.state.store import CHANGES_KEPT, NOW, Cell, Changes, Configuration
 
 TIMEOUT_S = 3.0
 """For one round trip, connecting included; a Redis that is slower counts as down."""
@@ -63,11 +63,26 @@ for i = 3, first - 1 do redis.call('HDEL', KEYS[2], ARGV[i]) end
 return redis.call('INCR', KEYS[1])
 """
 
-# KEYS: cell. ARGV: expected, value.
+# KEYS: cell, swaps, swapped. ARGV: expected, value, the cell's name, how many swaps are told of.
 _SWAP = """
 if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'value', ARGV[2])
+local number = redis.call('INCR', KEYS[2])
+redis.call('ZADD', KEYS[3], number, ARGV[3])
+if number % 100 == 0 then
+  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', number - tonumber(ARGV[4]))
+end
 return redis.call('HINCRBY', KEYS[1], 'version', 1)
+"""
+
+# KEYS: swaps, swapped. ARGV: since, how cells' keys begin.
+_CHANGES = """
+local answer = {redis.call('GET', KEYS[1]) or '0'}
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. ARGV[1], '+inf')) do
+  table.insert(answer, name)
+  table.insert(answer, redis.call('HGET', ARGV[2] .. name, 'version') or '0')
+end
+return answer
 """
 
 # The first class that fits; of others, a ResponseError is a refusal, the rest a broken connection.
@@ -166,11 +181,24 @@ class RedisStore:
         Raises:
             Conflict: it has another version; nothing was written.
         """
-        call = self._redis().eval(_SWAP, 1, self._key("cell", key), expected, value)
-        version = await self._answer(call)
+        keys = (self._key("cell", key), self._key("swaps"), self._key("swapped"))
+        values = (expected, value, _bytes(key), CHANGES_KEPT)
+        version = await self._answer(self._redis().eval(_SWAP, 3, *keys, *values))
         if not version:
             raise cell_changed(key, expected)
         return int(version)
+
+    async def changes(self, since: int) -> Changes:
+        """Which cells were swapped since that position."""
+        if since == NOW:
+            return Changes(int(await self._answer(self._redis().get(self._key("swaps"))) or 0), {})
+        keys = (self._key("swaps"), self._key("swapped"))
+        call = self._redis().eval(_CHANGES, 2, *keys, since, self._key("cell", ""))
+        position, *flat = await self._answer(call)
+        if int(position) - CHANGES_KEPT > since or int(position) < since:
+            return Changes(int(position), None)
+        pairs = zip(flat[::2], flat[1::2], strict=True)
+        return Changes(int(position), {_text(key): int(version) for key, version in pairs})
 
     async def discard(self, prefix: str) -> None:
         """Delete every cell whose key starts with the prefix; one written meanwhile may stay."""

@@ -24,7 +24,7 @@ from clipper.state.failures import (
     configuration_changed,
     not_open,
 )
-from clipper.state.store import Cell, Configuration
+from clipper.state.store import CHANGES_KEPT, NOW, Cell, Changes, Configuration
 
 T = TypeVar("T")
 
@@ -40,6 +40,15 @@ _SCHEMA = (
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
+
+_SWAPPED = (
+    "CREATE TABLE IF NOT EXISTS swapped"
+    " (key BLOB PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS swapped_by_number ON swapped (number)",
+)
+_SWAPS = "swaps"
+"""The counter of all swaps."""
+TRIM_EVERY = 1000
 
 _FAULTS = {
     sqlite3.SQLITE_NOTADB: (
@@ -132,6 +141,10 @@ class SqliteStore:
         """
         return await self._call(lambda db: _swap(db, key, value, expected))
 
+    async def changes(self, since: int) -> Changes:
+        """Which cells were swapped since that position."""
+        return await self._call(lambda db: _changes(db, since))
+
     async def discard(self, prefix: str) -> None:
         """Delete every cell whose key starts with the prefix."""
         await self._call(lambda db: _discard(db, prefix))
@@ -223,6 +236,8 @@ def _prepare(db: sqlite3.Connection, url: str) -> None:
         if _schema_version(db) == 0:
             for statement in _SCHEMA:
                 db.execute(statement)
+        for statement in _SWAPPED:  # an earlier release did without
+            db.execute(statement)
 
 
 def _use_wal(db: sqlite3.Connection) -> None:
@@ -297,13 +312,34 @@ def _get(db: sqlite3.Connection, key: str) -> Cell | None:
 def _swap(db: sqlite3.Connection, key: str, value: bytes, expected: int) -> int:
     if expected == 0:
         statement = "INSERT OR IGNORE INTO cells (key, value, version) VALUES (?, ?, 1)"
-        cursor = db.execute(statement, (_key(key), value))
+        values: tuple[object, ...] = (_key(key), value)
     else:
         statement = "UPDATE cells SET value = ?, version = ? WHERE key = ? AND version = ?"
-        cursor = db.execute(statement, (value, expected + 1, _key(key), expected))
-    if cursor.rowcount != 1:
-        raise cell_changed(key, expected)
+        values = (value, expected + 1, _key(key), expected)
+    with db:
+        db.execute("BEGIN IMMEDIATE")
+        if db.execute(statement, values).rowcount != 1:
+            raise cell_changed(key, expected)
+        number = _reserve(db, _SWAPS, 1) + 1
+        db.execute("REPLACE INTO swapped VALUES (?, ?)", (_key(key), number))
+        if number % TRIM_EVERY == 0:
+            db.execute("DELETE FROM swapped WHERE number <= ?", (number - CHANGES_KEPT,))
     return expected + 1
+
+
+def _changes(db: sqlite3.Connection, since: int) -> Changes:
+    with db:
+        db.execute("BEGIN")
+        row = db.execute("SELECT next FROM counters WHERE name = ?", (_key(_SWAPS),)).fetchone()
+        position = row[0] if row else 0
+        if since in (NOW, position):
+            return Changes(position, {})
+        if not position - CHANGES_KEPT <= since <= position:
+            return Changes(position, None)
+        rows = db.execute(
+            "SELECT key, version FROM swapped JOIN cells USING (key) WHERE number > ?", (since,)
+        ).fetchall()
+    return Changes(position, {_text(key): version for key, version in rows})
 
 
 def _discard(db: sqlite3.Connection, prefix: str) -> None:

@@ -24,6 +24,21 @@ class Cell(NamedTuple):
     version: int
 
 
+class Changes(NamedTuple):
+    """Which cells were swapped since some earlier look, by whomever."""
+
+    position: int
+    """For the next look to begin at."""
+    versions: Mapping[str, int] | None
+    """The versions that they have now, by key; None where it was too long ago to tell."""
+
+
+CHANGES_KEPT = 10_000
+"""Swaps of which it is told; who has missed more is to forget all it knew."""
+NOW = -1
+"""The position of who wants to be told of later changes only."""
+
+
 class Store(Protocol):
     """What every backend offers. All calls raise StateError where the backend fails."""
 
@@ -62,6 +77,9 @@ class Store(Protocol):
         Raises:
             Conflict: it has another version; nothing was written.
         """
+
+    async def changes(self, since: int) -> Changes:
+        """Which cells were swapped since that position, an earlier one's or NOW."""
 
     async def discard(self, prefix: str) -> None:
         """Delete every cell whose key starts with the prefix."""

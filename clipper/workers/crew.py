@@ -136,6 +136,10 @@ class Crew:
         )
         return next(owners, None)
 
+    def others(self, worker: Worker) -> list[Worker]:
+        """Everybody else."""
+        return [other for other in self._joined.values() if other is not worker]
+
     def trouble(self) -> Sequence[str]:
         """Whether there is anybody who answers queries, and knows which."""
         if not self._serving:
@@ -160,8 +164,7 @@ class Crew:
 
     async def drop(self, app: str, context: str, teacher: Worker) -> None:
         """Return when everybody but its teacher reads this context anew."""
-        others = [worker for worker in self._joined.values() if worker is not teacher]
-        await self._ask(others, Drop(app, context), TELL_S)
+        await self._ask(self.others(teacher), Drop(app, context), TELL_S)
 
     async def drain(self, grace_s: float) -> None:
         """Return when all have answered what they admitted."""

@@ -10,7 +10,7 @@ from clipper.core.errors import ClipperError, StateError, Unanswered
 from clipper.core.garbage import quieten
 from clipper.core.tasks import Tasks, supervise
 from clipper.serving.attachment import Connector
-from clipper.serving.engine import Bounds, Engine
+from clipper.serving.engine import Bounds, Engine, Files
 from clipper.serving.ids import QueryIds
 from clipper.serving.opening import open_when_there
 from clipper.state.store import Store
@@ -45,12 +45,17 @@ class Life:
     """Everything that a worker is made of, but for its listener."""
 
     def __init__(
-        self, channel: Channel[ToWorker], store: Store, connector: Connector, bounds: Bounds
+        self,
+        channel: Channel[ToWorker],
+        store: Store,
+        connector: Connector,
+        bounds: Bounds,
+        files: Files | None = None,
     ) -> None:
         self._channel = channel
         self._store = store
         ids = QueryIds(self._reserve, IDS)
-        self.engine = Engine(store, ids, bounds, self._taught)
+        self.engine = Engine(store, ids, bounds, self._taught, files)
         self.backend = Backend(self.engine, channel)
         self._posts = Posts(self.engine, connector, self._failed)
         self._tasks = Tasks()
@@ -87,6 +92,8 @@ class Life:
         await listener.start()
         quieten()
         self._tasks.spawn("keep", supervise("keep", self._keep))
+        self._tasks.spawn("follow", supervise("follow", self.engine.follow))
+        self._tasks.spawn("journal", supervise("journal", self.engine.keep_journal))
         self._channel.tell(Serving())
         log.info("Answering queries, as pid %d", os.getpid(), extra={"action": "worker_serves"})
 

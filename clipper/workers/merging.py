@@ -107,8 +107,10 @@ def add(stats: Stats, numbers: Plain) -> None:
             mine.update(enumerate(value.values(), len(mine)))
         elif name == "states":
             mine.update((int(index), state) for index, state in value.items())
-        elif name == "endings":
-            mine.update((ending, mine.get(ending, 0) + count) for ending, count in value.items())
+        elif isinstance(mine, dict):
+            mine.update((key, mine.get(key, 0) + count) for key, count in value.items())
+        elif name == "policy":
+            setattr(stats, name, mine or value)
         elif name == "approximate_is_on":
             setattr(stats, name, value if mine is None else mine and value is not False)
         else:

@@ -18,7 +18,7 @@ from clipper.core.settings import Settings
 from clipper.frontend.listeners import query_listener
 from clipper.rpc.replica import GrpcReplica
 from clipper.selection import own
-from clipper.serving.engine import Bounds
+from clipper.serving.engine import Bounds, Files
 from clipper.state.opening import open_store
 from clipper.workers.channel import Channel
 from clipper.workers.life import Life
@@ -45,7 +45,13 @@ async def work(number: int, sock: socket.socket) -> None:
     settings = Settings.model_validate_json(bytes(welcome.settings))
     configure(settings.log_format, settings.log_level, speaker=f"worker {number}")
     own.use(settings.policies_dir)
-    life = Life(channel, open_store(settings.store), GrpcReplica, Bounds.of(settings))
+    life = Life(
+        channel,
+        open_store(settings.store),
+        GrpcReplica,
+        Bounds.of(settings),
+        Files.of(settings, f"journal-{number}"),
+    )
     sockets = {
         place: [socket.socket(fileno=descriptor) for descriptor in descriptors]
         for place, descriptors in welcome.sockets.items()

@@ -11,7 +11,7 @@ from clipper.core.errors import Conflict, StateError
 from clipper.state.memory import Memory, MemoryStore
 from clipper.state.redis import RedisStore
 from clipper.state.sqlite import SqliteStore
-from clipper.state.store import Cell, Store
+from clipper.state.store import CHANGES_KEPT, NOW, Cell, Store
 
 Handles = Callable[[], Store]
 Opener = Callable[[], Awaitable[Store]]
@@ -326,3 +326,47 @@ async def test_a_cancelled_call_leaves_the_handle_usable(store: Store) -> None:
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
         assert await store.reserve("ids", 1) == round_
+
+
+async def test_swaps_are_told_of_by_key_with_the_version_there_is_now(opened: Opener) -> None:
+    one, other = await opened(), await opened()
+    await one.swap("before", b"1", expected=0)
+    start = (await other.changes(NOW)).position
+    assert await other.changes(start) == (start, {})
+    await one.swap("a", b"1", expected=0)
+    await one.swap("a", b"2", expected=1)
+    await other.swap("b", b"1", expected=0)
+    position, versions = await other.changes(start)
+    assert versions == {"a": 2, "b": 1}
+    assert await one.changes(position) == (position, {})
+
+
+@pytest.mark.parametrize("key", ODD_KEYS, ids=ascii)
+async def test_swaps_of_any_key_are_told_of(store: Store, key: str) -> None:
+    start = (await store.changes(NOW)).position
+    await store.swap(key, b"1", expected=0)
+    assert (await store.changes(start)).versions == {key: 1}
+
+
+async def test_a_swap_that_was_a_conflict_is_not_told_of(store: Store) -> None:
+    await store.swap("a", b"1", expected=0)
+    start = (await store.changes(NOW)).position
+    with pytest.raises(Conflict):
+        await store.swap("a", b"2", expected=0)
+    assert (await store.changes(start)).versions == {}
+
+
+async def test_of_a_cell_that_was_discarded_nothing_harmful_is_told(store: Store) -> None:
+    start = (await store.changes(NOW)).position
+    await store.swap("a", b"1", expected=0)
+    await store.discard("a")
+    versions = (await store.changes(start)).versions
+    assert versions is not None
+    assert versions.get("a", 0) == 0
+
+
+async def test_who_was_away_for_too_long_is_told_so(store: Store) -> None:
+    await store.swap("a", b"1", expected=0)
+    position, _ = await store.changes(NOW)
+    assert (await store.changes(position - CHANGES_KEPT - 1)).versions is None
+    assert (await store.changes(position + 1)).versions is None, "of another life of the store"

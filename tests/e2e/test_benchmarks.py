@@ -150,3 +150,32 @@ def test_the_cost_of_a_query_is_told_by_stage_by_size_and_by_process() -> None:
         assert row["cpu_us"]["daemon"] > 0
         assert row["defaults"] == 0
     assert "| whole |" in done.stdout
+
+
+def test_what_selection_costs_is_measured_beside_a_single_model() -> None:
+    needs_wrk()
+    report = report_of("selection")
+    rows = {row["application"]: row for row in report["rows"]}
+    assert set(rows) == {"single", "exp3", "exp4"}
+    for row in rows.values():
+        assert row["requests_per_s"] > 0
+        assert row["defaults"] == row["errors"] == 0
+    assert rows["exp4"]["daemon_us"] > rows["single"]["daemon_us"] > 0
+    assert all(one["observe_us"] > 0 for one in report["lessons"] if one["policy"] == "exp4")
+
+
+def test_the_papers_figures_are_run_again() -> None:
+    needs_wrk()
+    names = [path.stem for path in (ROOT / "benchmarks" / "paper").glob("*.py")]
+    parts = {"__init__", "asking", "figure", "subjects"}
+    assert len(set(names) - parts) == 10
+    command = [sys.executable, str(ROOT / "benchmarks" / "reproduce.py"), "--quick"]
+    done = subprocess.run(command, check=False, timeout=300, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for name in set(names) - parts:
+        report = json.loads((ROOT / "benchmarks" / "results" / f"paper_{name}.json").read_text())
+        assert report["rows"]
+        assert all(row["ours"] for row in report["rows"])
+        assert report["words"]
+    failure = json.loads((ROOT / "benchmarks" / "results" / "paper_failure.json").read_text())
+    assert failure["means"]["exp4"][3] < failure["means"]["static"][3]

@@ -17,8 +17,9 @@ Policy = Annotated[
     typer.Option(
         "--policy",
         "--selection-policy",
-        help="Who answers: single, exp3, epsilon_greedy, ucb1, thompson, exp4, majority, static; "
-        'or JSON with parameters: {"name": "exp3", "eta": 0.1}.',
+        help="Who answers: single, exp3, epsilon_greedy, ucb1, thompson, exp4, linear, majority, "
+        "static, ab, canary, shadow, cascade, or module:Class; "
+        'JSON where it has parameters: {"name": "exp3", "eta": 0.1}.',
     ),
 ]
 
@@ -36,7 +37,12 @@ def create(  # noqa: PLR0913 -- an option for each setting
     ] = "",
     policy: Policy = "single",
     loss: Annotated[
-        str | None, typer.Option(help="How feedback is judged: zero_one, absolute or squared.")
+        str | None,
+        typer.Option(help="How feedback is judged: zero_one, absolute, squared, log or given."),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help='What labels mean to the loss, as JSON: {"spam": 1, "ham": 0}.'),
     ] = None,
     on_overload: Annotated[
         str | None, typer.Option(help="default: answer with the default output; reject: 429.")
@@ -59,6 +65,7 @@ def create(  # noqa: PLR0913 -- an option for each setting
         _micros(slo_ms),
         selection_policy=chosen,
         loss=loss,
+        labels=None if labels is None else parse_json(labels, "--labels"),
         on_overload=on_overload,
         confidence_threshold=confidence_threshold,
     )
@@ -159,6 +166,83 @@ def unknown(name: str) -> ClipperRefused:
         code="unknown_application",
         hint="See the applications there are: clipper-admin app list",
     )
+
+
+BAR = 20
+
+
+@command(app, "selection")
+def selection(
+    session: Session,
+    name: Name,
+    context: Annotated[str, typer.Option(help="Of this user or session (0: of none).")] = "0",
+    as_json: AsJson = False,
+) -> None:
+    """Show how the models of an application stand: weights, losses, and who is surely worse.
+
+    Example: clipper-admin app selection digits --context user-17
+    """
+    learned = session.clipper.get_selection_state(name, context)
+    if as_json:
+        session.show_json(learned)
+        return
+    models = learned["models"]
+    answers = sum(model["answers"] for model in models)
+    columns = ("MODEL", "SHARE", "", "ANSWERS", "JUDGED", "LOSS", "95 % INTERVAL", "")
+    session.table(columns, (_standing(model, answers) for model in models))
+    session.say(_finding(learned))
+
+
+def _standing(model: dict[str, Any], answers: int) -> tuple[object, ...]:
+    known = model["loss"] is not None
+    return (
+        model["model"],
+        f"{model['share']:6.1%}",
+        "#" * round(BAR * model["share"]),
+        f"{model['answers'] / answers:6.1%}" if answers else "-",
+        model["judged"],
+        f"{model['loss']:.4f}" if known else "-",
+        f"{model['loss_low']:.4f} to {model['loss_high']:.4f}" if known else "-",
+        "surely worse" if model["is_worse"] else "",
+    )
+
+
+def _finding(learned: dict[str, Any]) -> str:
+    """In words, what may be concluded."""
+    if learned["verdict"]:
+        return f"The trial is over: {learned['verdict']}, as {learned['reason']}."
+    judged = [model for model in learned["models"] if model["judged"]]
+    if not judged:
+        return f"No feedback has come yet: clipper-admin feedback {learned['application']} ..."
+    if learned["reason"]:
+        return f"The cascade asks its last model always: {learned['reason']}."
+    if len(judged) < 2:
+        return "Nothing to compare: only one model was judged so far."
+    best = min(judged, key=lambda model: model["loss"])
+    if all(model["is_worse"] for model in judged if model is not best):
+        return f"{best['model']} is the best: the difference is significant."
+    return f"{best['model']} leads, but the difference is not significant yet."
+
+
+@command(app, "set-policy")
+def set_policy(
+    session: Session,
+    name: Name,
+    policy: Annotated[
+        str, typer.Argument(help="Its name, or JSON with parameters.", show_default=False)
+    ],
+) -> None:
+    """Give an application another selection policy; what the old one learned is forgotten.
+
+    The same policy with other parameters keeps what it learned.
+
+    Example: clipper-admin app set-policy digits '{"name": "canary", "candidate": "svm:2"}'
+    """
+    chosen: Any = parse_json(policy, "POLICY") if policy.startswith("{") else policy
+    session.clipper.set_selection_policy(name, chosen)
+    kind = chosen if isinstance(chosen, str) else chosen.get("name")
+    session.say(f"Application {name} has the policy {kind}.")
+    session.say(f"Next: clipper-admin app selection {name}")
 
 
 @command(app, "link")

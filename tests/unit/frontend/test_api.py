@@ -26,6 +26,7 @@ APPLICATION = {
     "linked_models": [],
     "selection_policy": {"name": "single"},
     "loss": "zero_one",
+    "labels": {},
     "on_overload": "default",
     "confidence_threshold": 0.0,
 }
@@ -131,6 +132,7 @@ async def test_the_latency_objective_is_kept_in_microseconds(
         ("GET", "/applications/a", None),
         ("DELETE", "/applications/a", None),
         ("GET", "/applications/a/selection", None),
+        ("PATCH", "/applications/a", {"selection_policy": "exp3"}),
         ("PUT", "/applications/a/links/m", None),
         ("DELETE", "/applications/a/links/m", None),
     ],
@@ -360,6 +362,9 @@ async def test_nothing_is_learned_under_a_policy_that_learns_nothing(
         "application": "a",
         "context": "0",
         "policy": "single",
+        "models": [],
+        "verdict": "",
+        "reason": "",
         "state": None,
     }
 
@@ -375,6 +380,42 @@ async def test_what_was_learned_is_shown_by_context(
     assert (shown["context"], shown["policy"]) == ("user-17", "exp3")
     assert shown["state"]["pulls"] == {"m:1": 1}
     assert (await call(admin, "GET", "/applications/a/selection"))["state"]["pulls"] == {}
+
+
+async def test_how_models_stand_is_shown(admin: httpx.AsyncClient, services: Services) -> None:
+    await create(admin, selection_policy="exp3", loss="absolute")
+    await deploy(admin)
+    await call(admin, "PUT", "/applications/a/links/m", expect=204)
+    assert await services.feedback.by_input("a", Input(b"\0" * 8), 0.75, None)
+    (standing,) = (await call(admin, "GET", "/applications/a/selection"))["models"]
+    assert (standing["model"], standing["share"], standing["judged"]) == ("m:1", 1.0, 1)
+    assert standing["loss_low"] <= standing["loss"] <= standing["loss_high"]
+    assert not standing["is_worse"]
+
+
+async def test_another_policy_begins_afresh_and_the_same_goes_on(
+    admin: httpx.AsyncClient, services: Services
+) -> None:
+    await create(admin, selection_policy="exp3")
+    await deploy(admin)
+    await call(admin, "PUT", "/applications/a/links/m", expect=204)
+    assert await services.feedback.by_input("a", Input(b"\0" * 8), 1, None)
+    for policy, judged in (({"name": "exp3", "eta": 0.5}, 1), ("ucb1", 0), ("exp3", 0)):
+        changed = await call(admin, "PATCH", "/applications/a", {"selection_policy": policy})
+        asked = policy if isinstance(policy, dict) else {"name": policy}
+        assert changed["selection_policy"] == asked
+        (standing,) = (await call(admin, "GET", "/applications/a/selection"))["models"]
+        assert standing["judged"] == judged
+
+
+async def test_a_policy_for_one_model_does_not_do_for_two(admin: httpx.AsyncClient) -> None:
+    await create(admin, selection_policy="exp3")
+    for name in ("m", "n"):
+        await call(admin, "POST", "/models", {**MODEL, "name": name}, expect=201)
+        await call(admin, "PUT", f"/applications/a/links/{name}", expect=204)
+    body = {"selection_policy": "single"}
+    _, message = await refusal(admin, "PATCH", "/applications/a", body, expect=409)
+    assert "2 are linked" in message
 
 
 async def test_the_status_counts_what_there_is(

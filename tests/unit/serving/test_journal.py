@@ -1,10 +1,14 @@
 """The journal: recent queries by id, bounded by number and by bytes."""
 
+from pathlib import Path
+
 import pytest
 
+from clipper.core.outputs import output_of
 from clipper.core.types import ModelId
 from clipper.selection.policy import Selection
 from clipper.serving.journal import Journal, Record
+from clipper.state.entries import EntryFile
 
 NOTE = Record("a")
 """Of a query that nothing can be learned from."""
@@ -12,7 +16,7 @@ NOTE = Record("a")
 
 def lesson(size: int = 10, app: str = "a") -> Record:
     """Of a query that something can be learned from."""
-    return Record(app, "0", Selection((ModelId("m", "1"),), 1.0), {}, size)
+    return Record(app, 0, "0", Selection((ModelId("m", "1"),), 1.0), {}, size)
 
 
 def held(journal: Journal, *ids: int) -> list[int]:
@@ -73,3 +77,66 @@ def test_a_deleted_applications_queries_are_forgotten_and_no_others() -> None:
     journal.write(4, lesson(20))
     journal.write(5, lesson(20))
     assert held(journal, 3, 4, 5) == [3, 4, 5], "there is room again"
+
+
+def restarted(path: Path, journal: Journal) -> Journal:
+    """The journal of the next life."""
+    journal.save(journal.take())
+    another = Journal(100, file=EntryFile(path, 100))
+    another.recall()
+    return another
+
+
+def test_what_can_be_learned_from_is_there_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "journal"
+    journal = Journal(100, file=EntryFile(path, 100))
+    journal.recall()
+    models = (ModelId("m", "1"), ModelId("n", "2"))
+    outputs = {models[0]: output_of({"a": [1, None]})}
+    record = Record("a", 3, "user", Selection(models, 0.25, models[1:]), outputs, 40)
+    journal.write(7, record)
+    journal.write(8, NOTE)
+    again = restarted(path, restarted(path, journal)).read(7)
+    assert again is not None
+    assert (again.app, again.registered, again.context) == ("a", 3, "user")
+    assert (again.selection, again.outputs, again.size) == (record.selection, outputs, 40)
+
+
+def test_after_a_restart_the_newest_are_there_and_the_file_is_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    journal = Journal(100, file=EntryFile(path, 100))
+    for id in range(1000):
+        journal.write(id, lesson())
+        journal.save(journal.take())
+    again = restarted(path, journal)
+    known = held(again, *range(1000))
+    assert known[-1] == 999
+    assert 50 <= len(known) <= 100
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 20_000
+
+
+@pytest.mark.parametrize("cut", [1, 3, 9])
+def test_an_entry_that_was_cut_off_is_none(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "journal"
+    journal = Journal(100, file=EntryFile(path, 100))
+    for id in range(3):
+        journal.write(id, lesson())
+    journal.save(journal.take())
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert held(restarted(path, Journal(100)), 0, 1, 2) == [0, 1]
+
+
+def test_a_file_that_is_no_journal_is_no_obstacle(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    path.write_bytes(b"\x04\0\0\0nope")
+    assert held(restarted(path, Journal(100)), 0) == []
+
+
+def test_where_it_cannot_be_written_the_journal_goes_on_in_memory(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    journal = Journal(100, file=EntryFile(tmp_path / "file" / "journal", 100))
+    journal.write(1, lesson())
+    journal.save(journal.take())
+    journal.write(2, lesson())
+    assert held(journal, 1, 2) == [1, 2]
+    assert journal.take() == []

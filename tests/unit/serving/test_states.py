@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from clipper.core.errors import StateError
@@ -10,9 +11,9 @@ from clipper.core.tasks import Tasks
 from clipper.core.types import ModelId
 from clipper.selection.exp3 import Exp3, Exp3State
 from clipper.selection.policy import State
-from clipper.serving.states import SelectionStates
+from clipper.serving.states import HELD_BYTES, REMEMBERED, SelectionStates
 from clipper.state.memory import Memory, MemoryStore
-from clipper.state.store import Cell
+from clipper.state.store import CHANGES_KEPT, Cell
 from tests.fakes.lessons import lesson
 
 pytestmark = pytest.mark.looptime
@@ -62,8 +63,9 @@ async def test_a_context_never_seen_begins_afresh_and_is_then_in_memory() -> Non
 async def test_what_was_learned_is_seen_at_once_and_after_a_restart() -> None:
     memory = Memory()
     states = SelectionStates(await opened(memory))
-    learned = await states.update("a", "u", POLICY, suffer)
-    assert states.peek("a", "u") is learned
+    assert await states.update("a", "u", POLICY, suffer)
+    learned = states.peek("a", "u")
+    assert pulls(learned) == 1
     restarted = SelectionStates(await opened(memory))
     assert await restarted.load("a", "u", POLICY) == learned
 
@@ -131,16 +133,18 @@ async def test_a_lesson_that_cannot_be_learned_leaves_everything_as_it_was() -> 
         raise ValueError("no")
 
     states = SelectionStates(await opened())
-    before = await states.update("a", "u", POLICY, suffer)
+    await states.update("a", "u", POLICY, suffer)
+    before = states.peek("a", "u")
     with pytest.raises(ValueError, match="no"):
         await states.update("a", "u", POLICY, refuse)
     assert states.peek("a", "u") == before
-    assert pulls(await states.update("a", "u", POLICY, suffer)) == 2
+    assert await states.update("a", "u", POLICY, suffer)
+    assert pulls(states.peek("a", "u")) == 2
 
 
 async def test_memory_is_bounded_and_what_is_used_stays_in_it() -> None:
     store = await opened()
-    states = SelectionStates(store, capacity=3)
+    states = SelectionStates(store, capacity_bytes=3 * HELD_BYTES)
     for context in ("hot", "1", "2", "3", "4", "5"):
         await states.load("a", context, POLICY)
         states.peek("a", "hot")
@@ -176,3 +180,77 @@ async def test_a_state_that_cannot_be_read_is_the_stores_fault() -> None:
         with pytest.raises(StateError, match="cannot be read by exp3"):
             await call()  # type: ignore[misc]
     assert states.peek("a", "u") is None
+
+
+async def test_a_query_teaches_a_context_once_whoever_is_told() -> None:
+    memory = Memory()
+    one, other = SelectionStates(await opened(memory)), SelectionStates(await opened(memory))
+    assert await one.update("a", "u", POLICY, suffer, 7)
+    assert not await one.update("a", "u", POLICY, suffer, 7)
+    assert not await other.update("a", "u", POLICY, suffer, 7)
+    assert await other.update("a", "u", POLICY, suffer, 8)
+    assert await other.update("a", "v", POLICY, suffer, 7), "another context"
+    restarted = SelectionStates(await opened(memory))
+    assert not await restarted.update("a", "u", POLICY, suffer, 8)
+    assert pulls(await restarted.load("a", "u", POLICY)) == 2
+
+
+async def test_only_the_last_queries_are_remembered() -> None:
+    states = SelectionStates(await opened())
+    for number in range(REMEMBERED + 1):
+        await states.update("a", "u", POLICY, suffer, number)
+    assert not await states.update("a", "u", POLICY, suffer, 1)
+    assert await states.update("a", "u", POLICY, suffer, 0)
+
+
+async def test_what_another_daemon_taught_is_seen_after_a_refresh() -> None:
+    memory = Memory()
+    one, other = SelectionStates(await opened(memory)), SelectionStates(await opened(memory))
+    for states in (one, other):
+        await states.refresh()
+        await states.load("a", "u", POLICY)
+    await one.update("a", "u", POLICY, suffer)
+    assert pulls(await other.load("a", "u", POLICY)) == 0
+    await other.refresh()
+    assert other.peek("a", "u") is None
+    assert pulls(await other.load("a", "u", POLICY)) == 1
+
+
+async def test_what_a_daemon_taught_itself_stays_in_memory() -> None:
+    states = SelectionStates(await opened())
+    await states.refresh()
+    await states.update("a", "u", POLICY, suffer)
+    await states.refresh()
+    assert pulls(states.peek("a", "u")) == 1
+
+
+async def test_who_has_missed_too_much_forgets_all() -> None:
+    memory = Memory()
+    states = SelectionStates(await opened(memory))
+    await states.refresh()
+    await states.load("a", "u", POLICY)
+    memory.swaps += CHANGES_KEPT + 1
+    await states.refresh()
+    assert states.peek("a", "u") is None
+
+
+async def test_a_state_as_an_earlier_release_stored_it_is_read() -> None:
+    memory = Memory()
+    state = suffer(POLICY.init())
+    memory.cells["selection/a/u"] = Cell(msgspec.json.encode(state), 1)
+    states = SelectionStates(await opened(memory))
+    assert await states.load("a", "u", POLICY) == state
+    await states.update("a", "u", POLICY, suffer)
+    assert pulls(states.peek("a", "u")) == 2
+
+
+async def test_memory_is_bounded_however_many_contexts_there_are() -> None:
+    store = MemoryStore()
+    await store.open()
+    states = SelectionStates(store, capacity_bytes=100_000)
+    for number in range(5000):
+        await states.load("a", f"user-{number}", POLICY)
+        assert states.bytes <= 100_000
+    assert 0 < len(states) < 200
+    assert states.peek("a", "user-4999") is not None
+    assert states.peek("a", "user-0") is None

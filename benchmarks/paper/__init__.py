@@ -1,0 +1,1 @@
+"""The figures of the paper, run again: one module for each."""

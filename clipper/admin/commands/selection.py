@@ -1,0 +1,196 @@
+"""`clipper-admin app fit-cascade` and `replay`: policies that are worked out before they serve."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from clipper.admin.cascades import Example, Said, ask_all, read_examples
+from clipper.admin.commands.applications import Name, unknown
+from clipper.admin.errors import InvalidCall
+from clipper.admin.progress import progress
+from clipper.admin.terminal import AsJson, Session, command, parse_json
+
+
+def add_to(app: typer.Typer, applications: typer.Typer) -> None:
+    """Register both commands."""
+    command(applications, "fit-cascade")(fit_cascade)
+    command(app, "replay")(replay)
+
+
+def fit_cascade(  # noqa: PLR0913 -- an option for each choice
+    session: Session,
+    name: Name,
+    data: Annotated[
+        Path,
+        typer.Option(help='Held-out examples, JSON lines of {"input": ..., "label": ...}.'),
+    ],
+    tolerance: Annotated[
+        float, typer.Option(help="Of the queries, the share that may be wrong for the cost's sake.")
+    ] = 0.005,
+    score: Annotated[
+        str, typer.Option(help="How unsure an output is: entropy, or top (its best class).")
+    ] = "entropy",
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Give the application this cascade as its policy.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find out whether a cheap model can answer most queries, and a dear one the rest.
+
+    The linked models are asked for all examples. Their outputs have to be probabilities of classes.
+    It may turn out that one model alone is best.
+
+    Example: clipper-admin app fit-cascade digits --data held-out.jsonl --tolerance 0.01
+    """
+    from clipper.selection import fitting  # here, because numpy takes longer to load than most run
+
+    application = session.clipper.get_app_info(name)
+    if application is None:
+        raise unknown(name)
+    if len(application["linked_models"]) < 2:
+        raise InvalidCall(
+            f"Application {name} has {len(application['linked_models'])} models.",
+            hint="Link a cheap one and a dear one first.",
+        )
+    examples = read_examples(data)
+    phase = ["begins"]
+    with progress(session.err, "Asking the models", lambda: phase[0]):
+        said = ask_all(session.clipper, application, examples, lambda text: phase.insert(0, text))
+    said.sort(key=lambda one: one.cost_s)
+    levels = [_level(one, examples, score) for one in said]
+    found = fitting.fit(levels, tolerance)
+    policy = {
+        "name": "cascade",
+        "models": [said[which].model for which in found.levels],
+        "thresholds": list(found.thresholds),
+        "score": score,
+        "tolerance": min(1.0, 1 - found.accuracy + tolerance),
+    }
+    is_cascade = len(found.levels) > 1
+    if as_json:
+        alone = [fitting.alone(levels, which)._asdict() for which in range(len(levels))]
+        session.show_json(
+            {
+                "models": [one.model for one in said],
+                "alone": alone,
+                "found": found._asdict(),
+                "policy": policy if is_cascade else None,
+            }
+        )
+    else:
+        _show(session, said, levels, found, policy)
+    if apply and is_cascade:
+        session.clipper.set_selection_policy(name, policy)
+        session.say(f"Application {name} has this cascade now.")
+    elif is_cascade and not as_json:
+        session.say("Next: the same with --apply, to have the application use it.")
+
+
+def _level(said: Said, examples: list[Example], score: str) -> Any:
+    import numpy as np
+
+    from clipper.selection.cascade import SCORES, chances_of
+    from clipper.selection.fitting import Level
+    from clipper.selection.losses import zero_one
+
+    if score not in SCORES:
+        raise InvalidCall(
+            f"There is no score {score}.", hint=f"Choose one of: {', '.join(SCORES)}."
+        )
+    chances = [chances_of(output) for output in said.outputs]
+    doubts = [float("inf") if one is None else SCORES[score](one) for one in chances]
+    is_right = [
+        zero_one(example.label, _decided(output)) == 0
+        for example, output in zip(examples, said.outputs, strict=True)
+    ]
+    return Level(np.array(doubts), np.array(is_right), said.cost_s)
+
+
+def _decided(output: Any) -> Any:
+    """The probability of the second of two classes as a choice."""
+    return int(output >= 0.5) if isinstance(output, float) and 0 <= output <= 1 else output
+
+
+def _show(session: Session, said: list[Said], levels: list[Any], found: Any, policy: Any) -> None:
+    from clipper.selection import fitting
+
+    rows = [_row(said, fitting.alone(levels, which)) for which in range(len(said))]
+    if len(found.levels) > 1:
+        rows.append(_row(said, found))
+    session.table(("WHO ANSWERS", "ACCURACY", "MS A QUERY", "SHARES"), rows)
+    best = fitting.best_alone(levels)
+    if len(found.levels) == 1:
+        session.say(
+            f"No cascade: {said[best.levels[0]].model} alone is the best choice. No cheaper model "
+            "is sure often enough, and right then."
+        )
+        return
+    session.say(
+        f"A query costs {best.cost / found.cost:.1f} times less than with "
+        f"{said[best.levels[0]].model} alone, and is wrong more often by at most "
+        f"{max(found.added_error, 0):.2%} (at 95 %, on {len(said[0].outputs)} examples)."
+    )
+    session.say(f"The policy: {json.dumps(policy)}")
+
+
+def _row(said: list[Said], fit: Any) -> tuple[object, ...]:
+    names = [said[which].model for which in fit.levels]
+    return (
+        " > ".join(names),
+        f"{fit.accuracy:.2%}",
+        f"{fit.cost * 1e3:.3f}",
+        ", ".join(f"{share:.0%}" for share in fit.shares),
+    )
+
+
+def replay(  # noqa: PLR0913 -- an option for each choice
+    session: Session,
+    file: Annotated[Path, typer.Argument(help="What clipperd wrote to its --decision-log.")],
+    policy: Annotated[
+        list[str], typer.Option(help="A policy to play: a name, or JSON with parameters; again.")
+    ],
+    app: Annotated[str | None, typer.Option(help="Only this application's decisions.")] = None,
+    loss: Annotated[
+        str | None, typer.Option(help="Judge by this loss; by default the application's.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the policies' draws.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Find out from logged decisions what another policy would have cost.
+
+    \b
+    Example:
+      clipper-admin replay decisions.jsonl --app digits --policy exp3 --policy '{"name": "ucb1"}'
+    """
+    from clipper.admin.decisions import read_decisions
+    from clipper.selection.policies import make_policy
+    from clipper.selection.replay import evaluate
+
+    decisions, known_loss = read_decisions(file, app)
+    chosen_loss = loss or known_loss
+    rows = []
+    for text in policy:
+        asked = parse_json(text, "--policy") if text.startswith("{") else {"name": text}
+        params = {key: value for key, value in asked.items() if key != "name"}
+        made = make_policy(str(asked.get("name")), params, chosen_loss)
+        rows.append({"policy": text, **evaluate(made, decisions, chosen_loss, seed)._asdict()})
+    if as_json:
+        session.show_json(rows)
+        return
+    columns = ("POLICY", "LOSS", "95 % INTERVAL", "DECISIONS", "COUNT AS", "")
+    session.table(columns, map(_estimate, rows))
+
+
+def _estimate(row: dict[str, Any]) -> tuple[object, ...]:
+    low, high = row["interval"]
+    doubtful = abs(row["mean_weight"] - 1) > 0.2
+    return (
+        row["policy"],
+        f"{row['loss']:.4f}",
+        f"{low:.4f} to {high:.4f}",
+        row["decisions"],
+        round(row["used"]),
+        "doubtful: the log hardly tries what it would" if doubtful else "",
+    )

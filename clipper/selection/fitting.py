@@ -1,0 +1,121 @@
+"""Thresholds for a cascade, found on data that no model was trained on.
+
+Wang et al., "IDK Cascades" (UAI 2018), section "Learning IDK Classifiers", by search over a grid:
+the cheapest thresholds whose answers are not wrong more often than those of the best model alone by
+more than was agreed. On a thousand examples "not wrong more often" is easily luck, so that what
+counts is the upper end of Wilson's interval around the share of examples that the cascade gets
+wrong and the best model right. It may turn out that no cascade is worth it.
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+MOST_COMBINATIONS = 20_000
+Z = 1.645
+"""Of a one-sided interval at 95 per cent."""
+
+
+class Level(NamedTuple):
+    """One model on the examples."""
+
+    doubts: Floats
+    """float64[examples]: how unsure each output is."""
+    is_right: Flags
+    """bool[examples]"""
+    cost: float
+    """Seconds an example."""
+
+
+class Fit(NamedTuple):
+    """What a cascade would do."""
+
+    levels: tuple[int, ...]
+    """Which models it asks, cheapest first; one is no cascade."""
+    thresholds: tuple[float, ...]
+    accuracy: float
+    cost: float
+    """Seconds a query, on average."""
+    shares: tuple[float, ...]
+    """Of the queries that each of them answers."""
+    added_error: float
+    """At most, at 95 per cent, more often wrong than the best model alone."""
+
+
+def alone(levels: Sequence[Level], which: int) -> Fit:
+    """One model for all."""
+    level = levels[which]
+    return Fit((which,), (), float(level.is_right.mean()), level.cost, (1.0,), 0.0)
+
+
+def best_alone(levels: Sequence[Level]) -> Fit:
+    """The most accurate model; of equals the cheapest."""
+    which = max(
+        range(len(levels)), key=lambda i: (float(levels[i].is_right.mean()), -levels[i].cost)
+    )
+    return alone(levels, which)
+
+
+def fit(levels: Sequence[Level], tolerance: float) -> Fit:
+    """The cheapest of all cascades that end in the best model, it alone included.
+
+    `levels` cheapest first; `tolerance` is the share of queries, from 0 to 1, that may be answered
+    wrong for the sake of the cost.
+    """
+    best = best_alone(levels)
+    (last,) = best.levels
+    found = best
+    for count in range(1, last + 1):
+        for cheap in itertools.combinations(range(last), count):
+            chosen = (*cheap, last)
+            for thresholds in _grid([levels[i] for i in cheap]):
+                one = evaluate(levels, chosen, thresholds)
+                if one.added_error <= tolerance and one.cost < found.cost:
+                    found = one
+    return found
+
+
+def evaluate(
+    levels: Sequence[Level], chosen: tuple[int, ...], thresholds: tuple[float, ...]
+) -> Fit:
+    """What these thresholds do on the examples."""
+    last = levels[chosen[-1]]
+    total = len(last.is_right)
+    is_open: Flags = np.ones(total, dtype=np.bool_)
+    is_right: Flags = np.zeros(total, dtype=np.bool_)
+    cost, shares = 0.0, []
+    for place, which in enumerate(chosen):
+        level = levels[which]
+        cost += level.cost * float(is_open.mean())
+        is_last = place == len(chosen) - 1
+        settled = is_open if is_last else is_open & (level.doubts <= thresholds[place])
+        is_right = np.where(settled, level.is_right, is_right)
+        shares.append(float(settled.mean()))
+        is_open = is_open & ~settled
+    lost = int((last.is_right & ~is_right).sum())
+    won = int((is_right & ~last.is_right).sum())
+    added = upper_share(lost, total) - won / total
+    return Fit(chosen, thresholds, float(is_right.mean()), cost, tuple(shares), added)
+
+
+def upper_share(count: int, total: int) -> float:
+    """The upper end of Wilson's interval around count / total."""
+    share, z2 = count / total, Z * Z / total
+    half = Z * (share * (1 - share) / total + z2 / (4 * total)) ** 0.5
+    return float((share + z2 / 2 + half) / (1 + z2))
+
+
+def _grid(levels: Sequence[Level]) -> list[tuple[float, ...]]:
+    """Quantiles of the doubts of each level, all combinations."""
+    steps = max(2, int(MOST_COMBINATIONS ** (1 / len(levels))))
+    axes = []
+    for level in levels:
+        places = np.linspace(0, 1, min(steps, len(level.doubts)))
+        axes.append(sorted(set(np.quantile(level.doubts, places, method="lower").tolist())))
+    return list(itertools.product(*axes))

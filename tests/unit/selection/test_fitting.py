@@ -1,0 +1,71 @@
+"""Thresholds that are cheap and not wrong more often than agreed, and that none is an answer."""
+
+import numpy as np
+import pytest
+
+from clipper.selection.fitting import Level, alone, best_alone, evaluate, fit, upper_share
+
+COUNT = 4000
+
+
+def levels(
+    cheap: float = 0.7, is_calibrated: bool = True, cost: float = 0.1
+) -> tuple[Level, Level]:
+    """A cheap model that knows when it is right (or does not), and a dear one that nearly is."""
+    rng = np.random.default_rng(1)
+    right = rng.random(COUNT) < cheap
+    doubts = np.where(right, rng.random(COUNT) * 0.5, 0.4 + rng.random(COUNT) * 0.5)
+    if not is_calibrated:
+        doubts = rng.random(COUNT)
+    return Level(doubts, right, cost), Level(np.zeros(COUNT), rng.random(COUNT) < 0.97, 1.0)
+
+
+def test_a_cheap_model_that_knows_what_it_knows_answers_most() -> None:
+    found = fit(levels(), 0.01)
+    assert found.levels == (0, 1)
+    assert found.shares[0] > 0.5
+    assert found.cost < 0.6
+    assert found.accuracy > 0.95
+    assert found.added_error <= 0.01
+
+
+def test_a_larger_tolerance_is_cheaper() -> None:
+    costs = [fit(levels(), tolerance).cost for tolerance in (0.0, 0.01, 0.05, 0.2)]
+    assert costs == sorted(costs, reverse=True)
+
+
+@pytest.mark.parametrize(
+    "without", [levels(is_calibrated=False), levels(cost=1.1), levels(cheap=0.1)]
+)
+def test_where_no_cascade_is_worth_it_there_is_none(without: tuple[Level, Level]) -> None:
+    found = fit(without, 0.005)
+    assert found == best_alone(without)
+    assert found.levels == (1,)
+    assert found.thresholds == ()
+
+
+def test_the_best_alone_of_equals_is_the_cheapest() -> None:
+    right = np.array([True, False])
+    equals = [Level(np.zeros(2), right, 2.0), Level(np.zeros(2), right, 1.0)]
+    assert best_alone(equals).levels == (1,)
+
+
+def test_of_three_a_middle_one_may_be_left_out_or_used() -> None:
+    cheap, dear = levels()
+    middle = Level(np.random.default_rng(2).random(COUNT), cheap.is_right, 0.9)
+    found = fit((cheap, middle, dear), 0.01)
+    assert found.levels == (0, 1) or found.levels == (0, 2)
+
+
+def test_costs_and_shares_add_up() -> None:
+    one = evaluate(levels(), (0, 1), (0.3,))
+    assert sum(one.shares) == pytest.approx(1)
+    assert one.cost == pytest.approx(0.1 + one.shares[1])
+    assert alone(levels(), 0).cost == 0.1
+
+
+def test_few_examples_are_not_trusted() -> None:
+    assert upper_share(0, 100) > 0.02
+    assert upper_share(0, 10_000) < 0.001
+    few = [Level(level.doubts[:50], level.is_right[:50], level.cost) for level in levels()]
+    assert fit(few, 0.005).levels == (1,)
