@@ -8,8 +8,8 @@ import numpy as np
 from clipper_container import ModelContainer
 
 USUAL_S = 0.004
-SHAPE = 1.2
-"""Of the Pareto tail: one batch in 20 takes more than 12 times as long."""
+TAIL, SHAPE = 0.01, 1.2
+"""One batch in a hundred takes 5 times as long and more, with a Pareto tail."""
 MOST_S = 0.2
 
 
@@ -22,7 +22,7 @@ class Tardy(ModelContainer):
 
     def predict_batch(self, inputs: Any) -> Any:
         """int64[batch]"""
-        tail = self._rng.random() < 0.05
-        factor = 1 + self._rng.pareto(SHAPE) * 10 if tail else 1 + 0.2 * self._rng.random()
+        is_late = self._rng.random() < TAIL
+        factor = 5 * (1 + self._rng.pareto(SHAPE)) if is_late else 1 + 0.2 * self._rng.random()
         time.sleep(min(USUAL_S * factor, MOST_S))
         return np.ones(len(inputs), dtype=np.int64)

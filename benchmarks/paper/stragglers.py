@@ -8,6 +8,7 @@ is there; `blocking` waits for all. Latencies are the daemon's own, from arrival
 import tempfile
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from daemon import Daemon, clipperd
@@ -87,7 +88,7 @@ def measure(daemon: Daemon, size: int, queries: int) -> dict[str, Any]:
     """Both applications of a size, in turn."""
     figures: dict[str, Any] = {"size": size}
     for kind, prefix in (("ours", ""), ("blocking", "blocking_")):
-        scripts = [script(f"{kind}{size}", user, queries) for user in range(USERS)]
+        scripts = [script(f"{kind}{size}", f"{kind}{size}{user}", queries) for user in range(USERS)]
         rows = [row for rows in play(daemon.query, scripts) for row in rows]
         latencies = [latency for latency, _ in rows]
         figures[f"{prefix}p50_ms"] = float(np.percentile(latencies, 50))
@@ -97,13 +98,15 @@ def measure(daemon: Daemon, size: int, queries: int) -> dict[str, Any]:
     return figures
 
 
-def script(app: str, user_number: int, queries: int) -> Any:
+def script(app: str, name: str, queries: int) -> Any:
     """One user's queries: latency in ms, and how many models were missing."""
 
     async def ask(user: User) -> list[tuple[float, int]]:
         rows = []
         for number in range(queries):
-            answer = await user.predict(app, [float(user_number), float(number), 0.0, 0.0])
+            answer = await user.predict(
+                app, [float(crc32(name.encode()) % 1_000_000), float(number)]
+            )
             missing = answer.get("missing", [])
             gone = len(missing) if not answer["default"] else 1
             rows.append((answer["timing"]["total_ms"], gone))

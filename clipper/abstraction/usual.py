@@ -1,46 +1,64 @@
-"""What a model usually says: the running mean of its outputs (Clipper, NSDI '17, "Straggler
+"""What a model usually says: the mean of its last outputs (Clipper, NSDI '17, "Straggler
 Mitigation"), which stands in for it in an average when it is late."""
 
+from collections import deque
 from typing import Any
 
 from clipper.core.outputs import output_of
 from clipper.core.types import Output
 
 LARGEST = 1e300
-MEMORY = 1000
-"""Outputs that count; older ones fade, since models' inputs change."""
+MEMORY = 256
+"""Outputs that count; models' inputs change."""
+STALE = 32
+"""So many outputs may come before the mean is worked out anew."""
+MOST_BYTES = 4096
+"""Of an output's JSON; longer ones are not held."""
 
 
 class UsualOutput:
-    """The mean of numbers, or of vectors of one length; None of anything else."""
+    """The mean of numbers, or of vectors of one length; None of anything else.
+
+    Outputs come with every query, and the mean is rarely asked for: they are only put by.
+    """
 
     def __init__(self) -> None:
-        self._count = 0
-        self._mean: list[float] = []
-        self._is_vector = False
+        self._recent: deque[Output] = deque(maxlen=MEMORY)
+        self._known: Output | None = None
+        self._unseen = STALE
 
     def add(self, output: Output) -> None:
-        """One output more; one of another shape begins anew, what is no number is passed over."""
-        value: Any = output.value
-        is_vector = isinstance(value, list)
-        numbers = value if is_vector else [value]
-        if not all(map(_is_amount, numbers)):
-            return
-        if len(numbers) != len(self._mean) or is_vector is not self._is_vector:
-            self._count, self._is_vector, self._mean = 0, is_vector, [0.0] * len(numbers)
-        self._count = min(self._count + 1, MEMORY)
-        share = 1 / self._count
-        self._mean = [
-            mean + share * (number - mean) for mean, number in zip(self._mean, numbers, strict=True)
-        ]
+        """One output more."""
+        if len(output.json) <= MOST_BYTES:
+            self._recent.append(output)
+            self._unseen += 1
 
     @property
     def output(self) -> Output | None:
-        """None while nothing is known."""
-        if not self._count:
-            return None
-        return output_of(list(self._mean) if self._is_vector else self._mean[0])
+        """None where nothing is known; what is no number is passed over."""
+        if self._unseen >= STALE or self._known is None:
+            self._known, self._unseen = _mean(self._recent), 0
+        return self._known
+
+
+def _mean(outputs: deque[Output]) -> Output | None:
+    """Of those that have the shape of the last."""
+    values = [output.value for output in outputs if _is_amount(output.value)]
+    if not values:
+        return None
+    last = values[-1]
+    if not isinstance(last, list):
+        numbers = [value for value in values if not isinstance(value, list)]
+        return output_of(sum(map(float, numbers)) / len(numbers))
+    vectors = [value for value in values if isinstance(value, list) and len(value) == len(last)]
+    return output_of([sum(column) / len(vectors) for column in zip(*vectors, strict=True)])
 
 
 def _is_amount(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(_is_number(number) for number in value)
+    return _is_number(value)
+
+
+def _is_number(value: Any) -> bool:
     return (type(value) is float or type(value) is int) and -LARGEST <= value <= LARGEST

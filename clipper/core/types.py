@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -61,6 +62,7 @@ class ModelId(NamedTuple):
     name: str
     version: str
 
+    @lru_cache(maxsize=4096)  # noqa: B019 -- they are values, and asked for with every query
     def __str__(self) -> str:
         return f"{self.name}:{self.version}"
 

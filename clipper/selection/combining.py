@@ -22,6 +22,8 @@ Weights = Mapping[ModelId, float]
 LARGEST = 1e300
 """Beyond that, a number is none that could be averaged: JSON has integers larger than any float."""
 Outputs = Mapping[ModelId, Output]
+PLAIN = frozenset((str, int, float))
+"""Types of values that are keys themselves."""
 Combine = Callable[[Weights, Outputs, Outputs], Combination]
 """(weights, outputs, the usual outputs of others that were asked)"""
 
@@ -38,7 +40,12 @@ def by_value(outputs: Outputs) -> dict[Any, list[ModelId]]:
     """Who said the same, by `key_of` what they said."""
     groups: dict[Any, list[ModelId]] = {}
     for model, output in outputs.items():
-        groups.setdefault(key_of(output), []).append(model)
+        value = output.value
+        key = value if type(value) in PLAIN else key_of(output)
+        if key in groups:
+            groups[key].append(model)
+        else:
+            groups[key] = [model]
     return groups
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from clipper.abstraction.usual import UsualOutput
+from clipper.abstraction.usual import MEMORY, STALE, UsualOutput
 from clipper.core.outputs import output_of
 
 
@@ -36,5 +36,19 @@ def test_another_shape_begins_anew() -> None:
     assert usual(3, [5]) == [5]
 
 
-def test_old_outputs_fade() -> None:
-    assert usual(*[0.0] * 3000, *[1.0] * 3000) > 0.9
+def test_old_outputs_are_forgotten() -> None:
+    assert usual(*[0.0] * MEMORY, *[1.0] * MEMORY) == 1.0
+
+
+def test_what_has_come_since_counts_before_long() -> None:
+    running = UsualOutput()
+    running.add(output_of(0.0))
+    assert running.output == output_of(0.0)
+    for _ in range(STALE):
+        running.add(output_of(1.0))
+    assert running.output is not None
+    assert running.output.value > 0.9
+
+
+def test_what_is_too_long_is_not_held() -> None:
+    assert usual([0.5] * 5000) is None
