@@ -76,9 +76,13 @@ class Files(NamedTuple):
 
     @classmethod
     def of(cls, settings: Settings, journal: str) -> Self:
-        """In the data directory, and where the settings say."""
+        """In the data directory, and where the settings say.
+
+        Where the store ends with the process, so do the ids of queries, and with them the journal.
+        """
         decisions = Path(settings.decision_log) if settings.decision_log else None
-        return cls(Path(settings.data_dir, journal), decisions)
+        outlives = not settings.store.startswith("memory:")
+        return cls(Path(settings.data_dir, journal) if outlives else None, decisions)
 
 
 class Gone(NamedTuple):

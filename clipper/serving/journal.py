@@ -91,6 +91,9 @@ class Journal:
             self._unwritten.append((query_id, record))
 
     def _hold(self, query_id: int, record: Record) -> None:
+        if query_id in self._records:  # the store has lost its count, and ids are given anew
+            self._bytes -= self._records[query_id].size
+            self._order.remove(query_id)
         self._records[query_id] = record
         self._order.append(query_id)
         self._bytes += record.size

@@ -204,7 +204,7 @@ class Predictor:
 
     def _complete(self, query: Query) -> None:
         route = query.route
-        if route.traffic is not None and query.selection is not None:
+        if route.traffic is not None and query.selection is not None and not query.is_lesson:
             latency_s = self.now() - query.arrived
             route.traffic.note(query.selection.models[0], latency_s, not query.outputs)
         if query.selection is not None and query.outputs:

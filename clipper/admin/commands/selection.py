@@ -156,6 +156,9 @@ def replay(  # noqa: PLR0913 -- an option for each choice
         str | None, typer.Option(help="Judge by this loss; by default the application's.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the policies' draws.")] = 0,
+    policies_dir: Annotated[
+        Path | None, typer.Option(help="Folder of policies of your own, for module:Class.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Find out from logged decisions what another policy would have cost.
@@ -165,9 +168,12 @@ def replay(  # noqa: PLR0913 -- an option for each choice
       clipper-admin replay decisions.jsonl --app digits --policy exp3 --policy '{"name": "ucb1"}'
     """
     from clipper.admin.decisions import read_decisions
+    from clipper.selection import own
     from clipper.selection.policies import make_policy
     from clipper.selection.replay import evaluate
 
+    if policies_dir is not None:
+        own.use(str(policies_dir))
     decisions, known_loss = read_decisions(file, app)
     chosen_loss = loss or known_loss
     rows = []

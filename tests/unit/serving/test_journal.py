@@ -115,6 +115,18 @@ def test_after_a_restart_the_newest_are_there_and_the_file_is_bounded(tmp_path: 
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 20_000
 
 
+def test_ids_that_are_given_anew_are_the_new_queries() -> None:
+    journal = Journal(3)
+    old, new = lesson(), lesson()
+    for id in (1, 2):
+        journal.write(id, old)
+    journal.write(1, new)
+    assert journal.read(1) is new
+    for id in (3, 4, 5):
+        journal.write(id, lesson())
+    assert held(journal, 1, 2, 3, 4, 5) == [3, 4, 5]
+
+
 @pytest.mark.parametrize("cut", [1, 3, 9])
 def test_an_entry_that_was_cut_off_is_none(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "journal"

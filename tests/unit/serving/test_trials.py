@@ -157,6 +157,13 @@ async def test_a_canary_that_fails_is_rolled_back_without_any_feedback(
     assert question.value == "old"
 
 
+async def test_what_feedback_asks_is_no_traffic(rig: Rig) -> None:
+    await serve(rig, "canary", {"a:1": "old", "a:2": "new"}, candidate="a:2", share=0.5)
+    assert await rig.feedback.by_input("a", Input(b"1"), "old", None)
+    await rig.feedback.watch()
+    assert (await rig.feedback.state("a", "0")).traffic == {}
+
+
 def by_doubt(input: Input) -> Output:
     """Sure of short texts only."""
     return output_of([0.99, 0.01] if len(input.data) < 3 else [0.6, 0.4])
