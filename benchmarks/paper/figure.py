@@ -39,7 +39,8 @@ class Figure:
         print(f"\n{self.words}")
         rows = [line._asdict() for line in self.lines]
         name = f"paper_{self.name}"
-        write_json(name, {"title": self.title, "rows": rows, "words": self.words, **self.data})
+        figures = {"title": self.title, "rows": rows, "words": self.words, "data": self.data}
+        write_json(name, figures)
         self._draw(name)
 
     def _draw(self, name: str) -> None:

@@ -151,6 +151,8 @@ def configuration(clipper: ClipperConnection) -> Any:
     for model in models:
         model["replicas"].pop("ready")
     learned = clipper.get_selection_state("wise", "ann")
+    for model in learned["models"]:
+        model.pop("answers")
     return clipper.get_all_apps(verbose=True), models, learned
 
 
