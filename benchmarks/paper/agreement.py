@@ -70,9 +70,8 @@ def run(quick: bool) -> Figure:
         f"Figure 7: error of an ensemble on digits ({len(test_y)} examples)",
         lines,
         "The paper has deep networks on ImageNet (top-5 error) and CIFAR-10; these are small "
-        "models on digits. Agreement splits the answers as it does there: where all agree they "
-        "are hardly ever wrong. Equal weights do not beat the best model here, since two of the "
-        "five are far worse than the rest; weights that are learned follow the better ones.",
+        "models on digits, two of which are far worse than the others. Agreement splits the "
+        "answers as it does there: the more models agree, the less often they are wrong.",
         {"errors": errors},
         lambda axes: draw(axes, errors),
     )

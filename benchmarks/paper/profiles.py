@@ -57,9 +57,8 @@ def run(quick: bool) -> Figure:
         "profiles",
         f"Figure 3: the largest batch within {OBJECTIVE_MS:g} ms",
         lines,
-        "Sizes beyond the largest measured are where the line leads. Linear models are faster "
-        "here than on the paper's machines, and the kernel machine is as slow, so that the spread "
-        "is wider.",
+        "Sizes beyond the largest measured are where the line leads. The way from the daemon to "
+        "the container and back is part of each figure.",
         {"points_ms": profiles, "fits": fits},
         lambda axes: draw(axes, profiles),
     )

@@ -62,9 +62,7 @@ def run(quick: bool) -> Figure:
         "Figure 4: answers a second by how batches are sized (times: over none)",
         lines,
         "The paper offers 100,000 queries a second from other machines; here the load shares two "
-        "cores with the daemon and the model, so that cheap models are bounded by the frontend "
-        "and gain little, and dear ones gain what batching saves them. A kernel machine gains "
-        "nothing, as in the paper.",
+        "cores with the daemon and the model, so that cheap models are bounded by the frontend.",
         {"rows": rows},
         lambda axes: draw(axes, rows),
     )
