@@ -39,5 +39,5 @@ class Forecast:
 
     def done_at(self, ahead: int, now: float) -> float:
         """When a query with so many ahead of it would be answered."""
-        rounds = ahead // self._limit
-        return max(self._free_at, now) + rounds * self._round_s + self._needed_s
+        done_at = self._needed_s + (now if now > self._free_at else self._free_at)
+        return done_at if ahead < self._limit else done_at + ahead // self._limit * self._round_s

@@ -66,6 +66,9 @@ class Rest(NamedTuple):
     can_be_woken: bool = True
 
 
+UNTIL_WOKEN = Rest()
+
+
 class Idle(NamedTuple):
     """A replica that can be woken; ordered by who would be done first."""
 
@@ -227,7 +230,7 @@ class Scheduler:
         self._enough = 1
         waiting = len(self.queue)
         if not waiting:
-            return Rest()
+            return UNTIL_WOKEN
         now, size = self._now(), min(waiting, limit)
         if self.wait_s and waiting < (enough := self._expected(member, limit)):
             until = self._patience(member, waiting)
@@ -297,7 +300,7 @@ class Scheduler:
         """A batch from the queue's front, or from behind those that are left to others."""
         tasks, ending = self.queue.pop(limit, skipping)
         if not tasks:
-            return Rest()
+            return UNTIL_WOKEN
         if ending == "queue_empty" and self.wait_s and len(tasks) < self._expected(member, limit):
             ending = "wait_expired"
         taken = self._send(member, tasks, Batch(len(tasks), limit, ending), now)

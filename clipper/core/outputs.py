@@ -9,6 +9,7 @@ from clipper.core.types import Output
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
+CONTAINERS = (list, dict)
 NOT_JSON = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 """What msgspec raises for a text that it cannot read."""
 
@@ -27,7 +28,7 @@ def held_bytes(output: Output) -> int:
     """About what an output takes in memory; the items of an array cost more than their text."""
     text = output.json
     size = 2 * len(text)
-    if isinstance(output.value, list | dict):
+    if type(output.value) in CONTAINERS:
         size += 32 * text.count(b",") + 64 * text.count(b"[") + 200 * text.count(b"{")
     return size
 

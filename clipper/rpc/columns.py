@@ -33,6 +33,8 @@ MAX_EMPTY = 1_000_000
 ID_TAG = bytes([Batch.ID_FIELD_NUMBER << 3])
 DATA_TAG = bytes([Batch.DATA_FIELD_NUMBER << 3 | 2])
 """What these fields begin with in a message: their number, and what kind of value follows."""
+TEXTS = (OutputType.TEXT, OutputType.JSON_TEXT)
+"""Looked up once: that takes longer than to decode an output."""
 SCALARS = {
     OutputType.INT64: "q",
     OutputType.FLOAT32: "f",
@@ -100,21 +102,22 @@ def decode_outputs(outputs: Outputs, size: int) -> list[Output]:
     """
     if outputs.size != size:
         raise ModelFailed(f"The model gave {outputs.size} outputs for {size} inputs.")
-    if outputs.type in (OutputType.TEXT, OutputType.JSON_TEXT):
+    kind = outputs.type
+    if kind in TEXTS:
         return _texts(outputs)
-    if not outputs.dims and outputs.type in SCALARS:
+    if kind in SCALARS and not outputs.dims:
         return _scalars(outputs)
     return _numbers(outputs)
 
 
 def _scalars(outputs: Outputs) -> list[Output]:
     """One number an input: without numpy, whose calls take longer than all the rest of it."""
-    layout = _layout(outputs.size, SCALARS[outputs.type])
-    if len(outputs.data) != layout.size:
+    layout, data = _layout(outputs.size, SCALARS[outputs.type]), outputs.data
+    if len(data) != layout.size:
         raise ModelFailed(
-            f"The container sent {len(outputs.data)} bytes for outputs of shape [{outputs.size}]."
+            f"The container sent {len(data)} bytes for outputs of shape [{outputs.size}]."
         )
-    values = layout.unpack(outputs.data)
+    values = layout.unpack(data)
     # A sum is not finite where one of them is not, and seldom else.
     if not math.isfinite(sum(values)) and not all(map(math.isfinite, values)):
         raise ModelFailed("The model's output has NaN or Infinity in it.")
@@ -152,7 +155,7 @@ def _numbers(outputs: Outputs) -> list[Output]:
 def _texts(outputs: Outputs) -> list[Output]:
     if len(outputs.lengths) != outputs.size or sum(outputs.lengths) != len(outputs.data):
         raise ModelFailed("The container sent texts whose lengths do not add up.")
-    read = parse_text if outputs.type == OutputType.TEXT else parse_json
+    read = parse_text if outputs.type == TEXTS[0] else parse_json
     data, start, texts = outputs.data, 0, []
     try:
         for length in outputs.lengths:

@@ -60,6 +60,9 @@ class Lane(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """A piece of a result; there is one for each batch, and one batch at a time."""
+        if not self._pieces and is_whole(data):  # as a rule it is
+            self._take(memoryview(data)[LENGTH.size :])
+            return
         self._pieces.append(data)
         self._have += len(data)
         if self._need == LENGTH.size <= self._have:
@@ -105,3 +108,8 @@ class Lane(asyncio.Protocol):
         """Let go of it."""
         if self._transport is not None:
             self._transport.abort()
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether it is one message, no more and no less."""
+    return len(data) >= LENGTH.size and len(data) == LENGTH.size + LENGTH.unpack_from(data)[0]

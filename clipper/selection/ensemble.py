@@ -11,6 +11,7 @@ Best Expert", fixed share), which also bounds how far a weight can fall.
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -103,7 +104,7 @@ class Static(Ensemble):
         return {model: float(self._stated.get(model.name, 1.0)) for model in models}
 
 
-class Exp4State(msgspec.Struct, frozen=True):
+class Exp4State(msgspec.Struct, frozen=True, dict=True):
     """What one context has learned, by model version (`name:version`)."""
 
     log_weights: dict[str, float] = {}
@@ -112,6 +113,12 @@ class Exp4State(msgspec.Struct, frozen=True):
     """How often each was judged."""
     losses: dict[str, float] = {}
     """Sum of the losses observed."""
+
+    @cached_property
+    def memo(self) -> dict[Sequence[ModelId], Weights]:
+        """Weights that were worked out before, of no more than one set of models: many queries are
+        answered from one state."""
+        return {}
 
 
 class Exp4(Ensemble):
@@ -135,6 +142,14 @@ class Exp4(Ensemble):
 
     def weights(self, state: Exp4State, models: Sequence[ModelId]) -> Weights:
         """They sum to 1; a model not seen before weighs as much as the mean of the others."""
+        models = tuple(models)
+        weights = state.memo.get(models)
+        if weights is None:
+            state.memo.clear()
+            weights = state.memo[models] = self._weights(state, models)
+        return weights
+
+    def _weights(self, state: Exp4State, models: Sequence[ModelId]) -> Weights:
         known = [state.log_weights.get(str(model)) for model in models]
         raw = [None if weight is None else math.exp(weight) for weight in known]
         seen = [weight for weight in raw if weight is not None]

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 CELLS = 256
 CENTRES: Floats = (np.arange(CELLS) + 0.5) / CELLS
 """Of the grid's cells, over the losses from 0 to 1."""
-LOG, LOG_REST = np.log(CENTRES), np.log1p(-CENTRES)
+LOGS: Floats = np.stack([np.log(CENTRES), np.log1p(-CENTRES)])
 PRIOR_DEVIATION = 0.5
 """Of a normal belief, in a model of which one lesson is known."""
 LEAST_DEVIATION = 1 / CELLS
@@ -70,7 +70,7 @@ def best_chances(arms: Sequence[Tally]) -> list[float]:
     """How probable each arm is to have the least mean loss; they sum to 1."""
     if not arms:
         return []
-    density = np.stack([_belief(arm) for arm in arms])
+    density = _beliefs(arms)
     beyond = 1 - np.cumsum(density, axis=1) + density / 2  # half of the own cell
     np.clip(beyond, 1e-300, 1.0, out=beyond)
     # All the others are worse: the product over all, without one's own factor.
@@ -81,17 +81,24 @@ def best_chances(arms: Sequence[Tally]) -> list[float]:
     return listed
 
 
-def _belief(arm: Tally) -> Floats:
-    """The probability of each cell of the grid to hold the mean."""
-    if abs(arm.square - arm.loss) <= 1e-9 * max(arm.loss, 1.0):  # all losses were 0 or 1
-        log_density = arm.loss * LOG + max(arm.weight - arm.loss, 0.0) * LOG_REST
-    else:
-        deviation = max(_deviation(arm), PRIOR_DEVIATION / max(arm.weight, 1.0), LEAST_DEVIATION)
-        spread = deviation / max(arm.weight, 1.0) ** 0.5
-        log_density = -0.5 * ((CENTRES - arm.mean) / max(spread, LEAST_DEVIATION)) ** 2
-    density: Floats = np.exp(log_density - log_density.max())
-    density /= density.sum()
+def _beliefs(arms: Sequence[Tally]) -> Floats:
+    """For each arm (row), the probability of each cell of the grid to hold its mean."""
+    counts = np.array([(arm.loss, max(arm.weight - arm.loss, 0.0)) for arm in arms])
+    log_density: Floats = counts @ LOGS
+    for row, arm in enumerate(arms):
+        if abs(arm.square - arm.loss) > 1e-9 * max(arm.loss, 1.0):  # not all were 0 or 1
+            log_density[row] = _normal(arm)
+    log_density -= log_density.max(axis=1, keepdims=True)
+    density: Floats = np.exp(log_density)
+    density /= density.sum(axis=1, keepdims=True)
     return density
+
+
+def _normal(arm: Tally) -> Floats:
+    deviation = max(_deviation(arm), PRIOR_DEVIATION / max(arm.weight, 1.0), LEAST_DEVIATION)
+    spread = max(deviation / max(arm.weight, 1.0) ** 0.5, LEAST_DEVIATION)
+    log_density: Floats = -0.5 * ((CENTRES - arm.mean) / spread) ** 2
+    return log_density
 
 
 def _deviation(arm: Tally) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from clipper.core.outputs import NOT_JSON, parse_json
-from clipper.core.types import ModelId, Output, model_id
+from clipper.core.types import ModelId, Output
 from clipper.selection.policy import Selection
 from clipper.state.entries import EntryFile
 
@@ -45,10 +45,8 @@ class Entry(msgspec.Struct, array_like=True):
     app: str
     registered: int
     context: str
-    models: list[str]
-    propensity: float
-    shadows: list[str]
-    outputs: dict[str, bytes]
+    selection: Selection
+    outputs: dict[ModelId, bytes]
     size: int
 
 
@@ -162,27 +160,24 @@ class Journal:
 
 def _entry(query_id: int, record: Record) -> Entry:
     assert record.selection is not None
-    models, propensity, shadows = record.selection
+    outputs = {model: output.json for model, output in record.outputs.items()}
     return Entry(
         query_id,
         record.app,
         record.registered,
         record.context,
-        list(map(str, models)),
-        propensity,
-        list(map(str, shadows)),
-        {str(model): output.json for model, output in record.outputs.items()},
+        record.selection,
+        outputs,
         record.size,
     )
 
 
 def _record(entry: Entry) -> tuple[int, Record]:
-    models, shadows = (tuple(map(model_id, names)) for names in (entry.models, entry.shadows))
     return entry.id, Record(
         entry.app,
         entry.registered,
         entry.context,
-        Selection(models, entry.propensity, shadows),
-        {model_id(name): parse_json(text) for name, text in entry.outputs.items()},
+        entry.selection,
+        {model: parse_json(text) for model, text in entry.outputs.items()},
         entry.size,
     )

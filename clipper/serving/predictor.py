@@ -315,7 +315,7 @@ class Predictor:
 def _askable(route: Route) -> Sequence[ModelId]:
     """The models that have replicas; all, where none has any, or the policy asks all."""
     if route.policy.asks_all:
-        return tuple(route.models)
+        return route.all
     live = [model for model, served in route.models.items() if served.live]
     return live or tuple(route.models)
 

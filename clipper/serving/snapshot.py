@@ -37,6 +37,8 @@ class Route:
     policy: SelectionPolicy
     models: Mapping[ModelId, ServedModel]
     """Current versions of the linked models."""
+    all: tuple[ModelId, ...]
+    """The same, by name."""
     names: Mapping[ModelId, str]
     """What they are called where they are counted."""
     sole: ServedModel | None
@@ -120,6 +122,7 @@ def _build_route(
         default=parse_text(app.default_output.encode()),
         policy=policy,
         models=models,
+        all=tuple(models),
         sole=sole,
         versions=versions,
         stats=stats,
