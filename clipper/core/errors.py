@@ -129,6 +129,12 @@ class Conflict(StateError):
     code = "store_conflict"
 
 
+class PolicyFailed(ClipperError):
+    """A selection policy raised, or gave what is no answer."""
+
+    code = "policy_failed"
+
+
 class DeployError(ClipperError):
     """The model could not be brought up."""
 

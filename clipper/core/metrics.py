@@ -100,10 +100,11 @@ class ApplicationStats:
     answered: int = 0
     """By a model, within the deadline."""
     no_model: int = 0
-    """By the default output, like the next three: no link, or no live replica."""
+    """By the default output, like the next four: no link, or no live replica."""
     late: int = 0
     model_failed: int = 0
     overloaded: int = 0
+    policy_failed: int = 0
     low_confidence: int = 0
     """By the default output too, as the models did not agree enough."""
     rejected: int = 0
@@ -201,6 +202,7 @@ APPLICATION_OUTCOMES = (
     "late",
     "model_failed",
     "overloaded",
+    "policy_failed",
     "low_confidence",
     "rejected",
     "cancelled",

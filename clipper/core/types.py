@@ -103,12 +103,23 @@ class Application:
     labels: Mapping[str, Any] = field(default_factory=dict)
     """What labels of feedback mean to the loss, by label (its JSON text where it is no string)."""
     registered: int = 0
-    """Of its registration; an application that is deleted and created anew is another."""
+    """Of its registration; one that is deleted and created anew is another application, and so is
+    one that was given another policy."""
+
+    @property
+    def key(self) -> str:
+        """Under which is kept what it has learned."""
+        return f"{self.name}@{self.registered}"
 
     @property
     def slo_s(self) -> float:
         """The latency objective in seconds."""
         return self.latency_slo_micros / 1e6
+
+
+def app_name(key: str) -> str:
+    """Of the application that has this key."""
+    return key.partition("@")[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,22 @@ def _in_range(loss: float) -> float:
     return loss
 
 
+def kind_of(loss: str, label: Any) -> Any:
+    """What sort of label it is: where one has judged an output, it is not the fault of another of
+    its kind if an output cannot be judged. None where it is always the label's.
+
+    A class for the loss `log`; for distances how many numbers, and whether they are in the range
+    that these should be in.
+    """
+    if loss == "log":
+        return label if type(label) is int else None
+    numbers = label if isinstance(label, list) else [label]
+    if loss not in ("absolute", "squared") or not is_vector(numbers):
+        return None
+    length = len(label) if isinstance(label, list) else -1
+    return (length, all(0 <= number <= 1 for number in numbers))
+
+
 LOSSES: dict[str, Callable[[Any, Any], float]] = {
     "zero_one": zero_one,
     "absolute": absolute,

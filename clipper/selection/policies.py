@@ -64,8 +64,16 @@ def make_policy(name: str, params: Mapping[str, Any], loss: str) -> SelectionPol
     factory = find_policy(name)
     told = {"loss": loss} if _asks_for_loss(factory) else {}
     try:
-        return factory(**params, **told)
+        policy = factory(**params, **told)
+        policy.init()
+    except InvalidInput:
+        raise
     except TypeError as error:
         raise InvalidInput(
             f"The selection policy {name} does not take {dict(params)}.", hint=f"{error}."
         ) from None
+    except Exception as error:
+        raise InvalidInput(
+            f"The selection policy {name} cannot be made: {type(error).__name__}: {error}"
+        ) from error
+    return policy

@@ -92,9 +92,8 @@ class Catalogue:
         self,
         done: str,
         edit: Callable[[Config], Config],
-        prepare: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """Check and apply a change on top of what other daemons did; prepare it once it may be.
+        """Check and apply a change on top of what other daemons did.
 
         `done` says in the log what it was.
         """
@@ -103,8 +102,6 @@ class Catalogue:
             while True:
                 await self._catch_up()
                 after = edit(self.config)
-                if prepare is not None:
-                    await prepare()
                 try:
                     saved = await self._registry.save(self.config, after)
                 except Conflict:
@@ -129,8 +126,7 @@ class Catalogue:
                 )
             return config.with_application(replace(app, registered=config.revision + 1))
 
-        done = f"Application '{app.name}' added"
-        await self._change(done, edit, lambda: self._states.forget(app.name))
+        await self._change(f"Application '{app.name}' added", edit)
 
     async def delete_application(self, name: str) -> None:
         """Remove an application, its links and what it learned.
@@ -139,12 +135,15 @@ class Catalogue:
             UnknownApplication: there is none of this name.
         """
 
+        key = ""
+
         def edit(config: Config) -> Config:
-            find_application(config, name, f"Application '{name}' does not exist")
+            nonlocal key
+            key = find_application(config, name, f"Application '{name}' does not exist").key
             return config.without_application(name)
 
         await self._change(f"Application '{name}' deleted", edit)
-        await self._states.forget(name)
+        await self._states.forget(key)
 
     async def set_policy(self, name: str, policy: str, params: Mapping[str, Any]) -> None:
         """Give an application another selection policy, which begins with nothing learned.
@@ -154,24 +153,22 @@ class Catalogue:
         Raises:
             UnknownApplication, InvalidInput, Incompatible: it asks one model, and more are linked.
         """
-        is_other = True
+        key = ""
 
         def edit(config: Config) -> Config:
-            nonlocal is_other
+            nonlocal key
             app = find_application(config, name, f"No app with name '{name}' exists.")
-            is_other = app.policy != policy
+            key = app.key if app.policy != policy else ""
             changed = replace(app, policy=policy, policy_params=params)
             check_application(changed)
             check_policy_fits(changed)
-            if is_other:
+            if key:
                 changed = replace(changed, registered=config.revision + 1)
             return config.with_application(changed)
 
-        async def prepare() -> None:
-            if is_other:
-                await self._states.forget(name)
-
-        await self._change(f"Application '{name}' has the policy {policy}", edit, prepare)
+        await self._change(f"Application '{name}' has the policy {policy}", edit)
+        if key:
+            await self._states.forget(key)
 
     async def link(self, app_name: str, names: Sequence[str]) -> None:
         """Link models to an application.

@@ -110,7 +110,9 @@ class Engine:
         cache = PredictionCache(bounds.cache_bytes, self.metrics.cache)
         self.layer = ModelAbstractionLayer(cache, bounds.limits, self.metrics)
         files = files or Files()
-        file = None if files.journal is None else EntryFile(files.journal, bounds.journal_size)
+        file = None
+        if files.journal is not None:  # of each query one entry that it was answered, one judged
+            file = EntryFile(files.journal, 2 * bounds.journal_size)
         self._decisions = None if files.decisions is None else DecisionLog(files.decisions)
         self._journal = journal = Journal(bounds.journal_size, bounds.journal_bytes, file)
         journal.recall()
@@ -178,7 +180,9 @@ class Engine:
     async def keep_journal(self) -> NoReturn:
         """Write, for ever and ever, what feedback may name after a restart."""
         while True:
-            await asyncio.sleep(JOURNAL_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(JOURNAL_S):
+                    await self._journal.pressed.wait()
             if entries := self._journal.take():
                 await asyncio.to_thread(self._journal.save, entries)
             if self._decisions is not None and (lines := self._decisions.take()):

@@ -5,17 +5,26 @@ the cache (or, on a miss, the model) gives the prediction, and that is judged.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from clipper.core.errors import InvalidInput, UnknownApplication, UnknownQuery
+from clipper.core.errors import (
+    InvalidInput,
+    Overloaded,
+    PolicyFailed,
+    ReplicaUnavailable,
+    UnknownApplication,
+    UnknownQuery,
+)
 from clipper.core.metrics import ApplicationStats
 from clipper.core.outputs import json_text
 from clipper.core.types import DEFAULT_CONTEXT, Input, ModelId, Output
-from clipper.selection.losses import LOSSES
+from clipper.selection.losses import LOSSES, kind_of
 from clipper.selection.policy import Lesson, Selection, SelectionPolicy, State, Traffic
+from clipper.serving.blame import blaming
 from clipper.serving.decisions import DecisionLog
 from clipper.serving.journal import Journal
 from clipper.serving.predictor import BACKGROUND_S, Predictor
@@ -24,7 +33,11 @@ from clipper.serving.snapshot import SHARED, Route
 from clipper.serving.standing import Standing, standings
 from clipper.serving.states import SelectionStates
 
+log = logging.getLogger(__name__)
+
 NO_OUTPUT_LOSS = 1.0
+MOST_KINDS = 1024
+"""Of labels, that are remembered to have judged an output."""
 Taught = Callable[[str, str], Awaitable[None]]
 """Told of an application's context that has learned something."""
 
@@ -57,6 +70,7 @@ class Feedback:
             UnknownApplication: no such application.
             UnknownQuery: never asked of this application, or too long ago.
             InvalidInput: a label that the application's loss cannot judge, or another context.
+            PolicyFailed: it is one of the owner's own, and cannot learn this.
             StateError: the store cannot be written; nothing was learned.
         """
         route = self._route(app)
@@ -78,10 +92,12 @@ class Feedback:
             return False
         record.is_judged = True
         try:
-            return await self._learn(route, route.scope(record.context), lesson, query_id)
+            is_news = await self._learn(route, route.scope(record.context), lesson, query_id)
         except BaseException:
             record.is_judged = False
             raise
+        self._journal.judge(query_id)
+        return is_news
 
     async def by_input(self, app: str, input: Input, label: Any, context: str | None) -> bool:
         """The truth about an input.
@@ -110,7 +126,7 @@ class Feedback:
             self._predictor.cancel(query)
         if query.error is not None:
             raise query.error
-        if query.selection is None or not query.outputs:
+        if query.selection is None or _is_nobodys_fault(query):
             return False
         return await self.by_query(app, query.id, label, query.context)
 
@@ -118,10 +134,10 @@ class Feedback:
         models = tuple(route.models)
 
         def learn(state: State) -> State:
-            return route.policy.observe(state, models, lesson)
+            with blaming(route.policy):
+                return route.policy.observe(state, models, lesson)
 
-        app = route.app.name
-        if not await self._states.update(app, scope, route.policy, learn, query_id):
+        if not await self._states.update(route.key, scope, route.policy, learn, query_id):
             return False
         route.stats.feedbacks += 1
         for model, loss in lesson.losses.items():
@@ -129,7 +145,7 @@ class Feedback:
                 route.stats.judge(route.names[model], loss)
         if self._decisions is not None:
             self._decisions.note(route, scope, query_id, lesson)
-        await self._taught(app, scope)
+        await self._taught(route.key, scope)
         return True
 
     async def watch(self) -> None:
@@ -143,11 +159,14 @@ class Feedback:
                 continue
             learn = partial(_watch, route.policy, tuple(route.models), counts)
             try:
-                await self._states.update(route.app.name, SHARED, route.policy, learn)
+                await self._states.update(route.key, SHARED, route.policy, learn)
+            except PolicyFailed as error:
+                log.error("Application '%s': %s", route.app.name, error.message, exc_info=error)
+                continue
             except BaseException:
                 route.traffic.give_back(counts)
                 raise
-            await self._taught(route.app.name, SHARED)
+            await self._taught(route.key, SHARED)
 
     def _route(self, app: str) -> Route:
         route = self._predictor.snapshot.get(app)
@@ -163,7 +182,8 @@ class Feedback:
             StateError: the store cannot be read.
         """
         route, state = self._route(app), await self.state(app, context)
-        return state, standings(route.policy, state, tuple(route.models))
+        with blaming(route.policy):
+            return state, standings(route.policy, state, tuple(route.models))
 
     async def state(self, app: str, context: str) -> State:
         """What a context has learned; None where nothing is ever learned.
@@ -175,7 +195,7 @@ class Feedback:
         route = self._route(app)
         if route.policy.state_type is None:
             return None
-        return await self._states.load(app, route.scope(context), route.policy)
+        return await self._states.load(route.key, route.scope(context), route.policy)
 
 
 def unknown_query(app: str, query_id: int) -> UnknownQuery:
@@ -192,7 +212,13 @@ def _watch(
     traffic: Mapping[ModelId, Traffic],
     state: State,
 ) -> State:
-    return policy.watch(state, models, traffic)
+    with blaming(policy):
+        return policy.watch(state, models, traffic)
+
+
+def _is_nobodys_fault(query: Query) -> bool:
+    """Whether no model has an output because none was asked: no replica was there, or no room."""
+    return not query.outputs and isinstance(query.failure, Overloaded | ReplicaUnavailable)
 
 
 def _mapped(route: Route, label: Any) -> Any:
@@ -205,7 +231,25 @@ def _mapped(route: Route, label: Any) -> Any:
 def _losses(
     route: Route, label: Any, selection: Selection, outputs: Mapping[ModelId, Output]
 ) -> Mapping[ModelId, float]:
-    """What each output costs; no output, when one was wanted, costs as much as a wrong one."""
+    """What each output costs; no output, when one was wanted, costs as much as a wrong one.
+
+    So does an output that cannot be judged by a label that is none the worse for it: else a model
+    that says nonsense would pay nothing for that, and get all the queries.
+
+    Raises:
+        InvalidInput: no output can be judged by the label, nor could any be by one of its kind.
+    """
     loss, label = LOSSES[route.app.loss], _mapped(route, label)
-    silent = dict.fromkeys(selection.models, NO_OUTPUT_LOSS)
-    return silent | {model: loss(label, output.value) for model, output in outputs.items()}
+    kind = kind_of(route.app.loss, label)
+    losses, refusal = dict.fromkeys(selection.models, NO_OUTPUT_LOSS), None
+    for model, output in outputs.items():
+        try:
+            losses[model] = loss(label, output.value)
+        except InvalidInput as error:
+            losses[model], refusal = NO_OUTPUT_LOSS, refusal or error
+        else:
+            if kind is not None and len(route.judged) < MOST_KINDS:
+                route.judged.add(kind)
+    if refusal is not None and kind not in route.judged:
+        raise refusal
+    return losses

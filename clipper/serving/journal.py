@@ -4,6 +4,7 @@ Bounded by number and by bytes; the oldest go first. What can be learned from is
 now and then, and read back after a restart.
 """
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Mapping
@@ -50,8 +51,14 @@ class Entry(msgspec.Struct, array_like=True):
     size: int
 
 
+PRESSING = 32
+"""So many queries may have been judged before that is written, whenever its time is. Of as many the
+selection states know themselves (`states.REMEMBERED`), so that none is judged again after a crash.
+"""
+
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Entry).decode
+_decode = msgspec.msgpack.Decoder(Entry | int).decode
+"""A bare number is a query that was judged."""
 
 
 class Journal:
@@ -75,7 +82,11 @@ class Journal:
         self._order: deque[int] = deque()
         self._bytes = 0
         self._file = file
-        self._unwritten: list[tuple[int, Record]] = []
+        self._unwritten: list[tuple[int, Record | None]] = []
+        self._judged = 0
+        """Among these."""
+        self.pressed = asyncio.Event()
+        """Set when they should not wait to be written."""
 
     def write(self, query_id: int, record: Record) -> None:
         """Remember an answer, and forget the oldest where the journal is full."""
@@ -87,6 +98,14 @@ class Journal:
         self._hold(query_id, record)
         if self._file is not None:
             self._unwritten.append((query_id, record))
+
+    def judge(self, query_id: int) -> None:
+        """Feedback about this query was learned from."""
+        if self._file is not None:
+            self._unwritten.append((query_id, None))
+            self._judged += 1
+            if self._judged >= PRESSING:
+                self.pressed.set()
 
     def _hold(self, query_id: int, record: Record) -> None:
         if query_id in self._records:  # the store has lost its count, and ids are given anew
@@ -109,7 +128,12 @@ class Journal:
             return
         for entry in entries:
             try:
-                query_id, record = _record(_decode(entry))
+                known = _decode(entry)
+                if isinstance(known, int):
+                    if known in self._records:
+                        self._records[known].is_judged = True
+                    continue
+                query_id, record = _record(known)
             except (msgspec.MsgspecError, ValueError, *NOT_JSON) as error:
                 log.warning("An entry of the journal cannot be read: %s", error)
                 return
@@ -118,10 +142,14 @@ class Journal:
 
     def take(self) -> list[bytes]:
         """What is to be written to the file, which nobody else will be told of."""
-        unwritten, self._unwritten = self._unwritten, []
+        unwritten, self._unwritten, self._judged = self._unwritten, [], 0
+        self.pressed.clear()
         if self._file is None:
             return []
-        return [_encode(_entry(query_id, record)) for query_id, record in unwritten]
+        return [
+            _encode(query_id if record is None else _entry(query_id, record))
+            for query_id, record in unwritten
+        ]
 
     def save(self, entries: list[bytes]) -> None:
         """Write them to the file; blocks. Where that fails, nothing will be there after a restart.

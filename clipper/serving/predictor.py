@@ -6,6 +6,7 @@ is the exception: it is loaded first, by a task.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
@@ -27,14 +28,19 @@ from clipper.core.outputs import held_bytes
 from clipper.core.tasks import Tasks
 from clipper.core.types import DEFAULT_CONTEXT, ModelId, Output
 from clipper.selection.policy import NOTHING_USUAL, Selection, State
+from clipper.serving.blame import blamed
 from clipper.serving.ids import QueryIds
 from clipper.serving.journal import RECORD_BYTES, Journal, Record
 from clipper.serving.query import FAILED, LATE, LOW_CONFIDENCE, NO_MODELS, Query
 from clipper.serving.snapshot import Route, Snapshot
 from clipper.serving.states import SelectionStates
 
+log = logging.getLogger(__name__)
+
 BACKGROUND_S = 60.0
 """How long may pass until a model has time for what nobody waits for."""
+SLACK = 1e-9
+"""Of a confidence: two ninths, added up, may be a little less."""
 LOADING_SHARE = 0.5
 """Of the time that a query has, so much may go by until its selection state is there."""
 
@@ -56,6 +62,8 @@ class Predictor:
         self._draw: Callable[[], float] = random.random
         self.now = loop_clock()
         self._tasks = Tasks()
+        self._blamed: set[str] = set()
+        """Applications whose policies have failed."""
         self._idle: asyncio.Event | None = None
 
     def submit(self, query: Query) -> None:
@@ -99,7 +107,7 @@ class Predictor:
         if route.policy.state_type is None:
             self._choose(query, route.policy.init())
             return
-        state = self._states.peek(route.app.name, route.scope(query.context))
+        state = self._states.peek(route.key, route.scope(query.context))
         if state is None:
             self._tasks.spawn(f"load the context of query {query.id}", self._load(query))
         else:
@@ -111,7 +119,7 @@ class Predictor:
         try:
             async with asyncio.timeout(patience_s):
                 scope = route.scope(query.context)
-                state = await self._states.load(route.app.name, scope, route.policy)
+                state = await self._states.load(route.key, scope, route.policy)
         except (StateError, TimeoutError):
             # What is served is served on, with what a fresh context knows.
             state = route.policy.init()
@@ -126,16 +134,34 @@ class Predictor:
             draw = sticky_draw(route.app.name, query.context)
         else:
             draw = self._draw()
-        selection = policy.select(state, _askable(route), draw)
+        models = route.models
+        try:
+            selection = policy.select(state, _askable(route), draw)
+            asked = [models[model] for model in selection.models]
+            if not asked:
+                raise ValueError("nobody was selected")
+            shadows = [models[model] for model in selection.shadows]
+        except Exception as error:  # noqa: BLE001 -- it may be the owner's own code
+            self._blame(query, error)
+            return
         if query.is_lesson and selection.shadows:
-            asked = selection.models + selection.shadows
-            selection = Selection(asked, selection.propensity)
+            selection = Selection(selection.models + selection.shadows, selection.propensity)
+            asked, shadows = asked + shadows, []
         query.selection = selection
-        query.missing = len(selection.models)
-        for model in selection.shadows:
-            self._shadow(query, route.models[model])
-        for model in selection.models:
-            self._ask(query, route.models[model])
+        query.missing = len(asked)
+        for served in shadows:
+            self._shadow(query, served)
+        for served in asked:
+            self._ask(query, served)
+
+    def _blame(self, query: Query, error: Exception) -> None:
+        """The policy has failed: the default output answers, and the log says why, once."""
+        route = query.route
+        failure = blamed(route.policy, error)
+        if route.key not in self._blamed:
+            self._blamed.add(route.key)
+            log.error("Application '%s': %s", route.app.name, failure.message, exc_info=error)
+        self._default(query, "policy_failed", failure.message)
 
     def _ask(self, query: Query, served: ServedModel) -> None:
         waiter = partial(self._arrive, query, served.id)
@@ -190,12 +216,17 @@ class Predictor:
         if selection is None:
             return False
         models, outputs = _askable(route), query.outputs
-        model = route.policy.escalate(query.state, models, selection.models, outputs)
-        if model is None:
+        try:
+            model = route.policy.escalate(query.state, models, selection.models, outputs)
+            served = None if model is None else route.models[model]
+        except Exception as error:  # noqa: BLE001 -- it may be the owner's own code
+            self._blame(query, error)
+            return True
+        if served is None:
             return False
-        query.selection = Selection((*selection.models, model), selection.propensity)
+        query.selection = Selection((*selection.models, served.id), selection.propensity)
         query.missing = 1
-        self._ask(query, route.models[model])
+        self._ask(query, served)
         return True
 
     def expire(self, query: Query) -> None:
@@ -212,12 +243,18 @@ class Predictor:
             if len(query.outputs) < len(asked):
                 query.lacking = tuple(model for model in asked if model not in query.outputs)
                 usual = _usual(route, query.lacking)
-            output, confidence = route.policy.combine(query.state, asked, query.outputs, usual)
+            try:
+                output, confidence = route.policy.combine(query.state, asked, query.outputs, usual)
+                if type(output) is not Output or not 0 <= confidence <= 1 + SLACK:
+                    raise ValueError(f"combined into {output!r}, confidence {confidence}")
+            except Exception as error:  # noqa: BLE001 -- it may be the owner's own code
+                self._blame(query, error)
+                return
             credits, names = route.stats.credits, route.names
             for model in query.outputs:
                 name = names[model]
                 credits[name] = credits.get(name, 0) + 1
-            if confidence >= route.app.confidence_threshold:
+            if confidence >= route.app.confidence_threshold - SLACK:
                 self._answered(query, output, confidence, tuple(query.outputs))
             else:
                 self._decline(query, output, confidence)

@@ -80,7 +80,7 @@ class Services:
 
     def start(self) -> None:
         """Open the store in the background, load what it holds, and keep in step with it."""
-        self._tasks.spawn("store", supervise("store", self._keep_in_step))
+        self._tasks.spawn("store", self._open())
 
     async def first_look(self) -> None:
         """Return when what the store holds is served, or cannot be for now."""
@@ -88,10 +88,13 @@ class Services:
             async with asyncio.timeout(FIRST_LOOK_S):
                 await self._looked.wait()
 
-    async def _keep_in_step(self) -> NoReturn:
+    async def _open(self) -> None:
         await open_when_there(self._store, self._unavailable)
         self._tasks.spawn("follow", supervise("follow", self.engine.follow))
         self._tasks.spawn("journal", supervise("journal", self.engine.keep_journal))
+        await supervise("store", self._keep_in_step)
+
+    async def _keep_in_step(self) -> NoReturn:
         now = asyncio.get_running_loop().time
         while True:
             looked = now()

@@ -30,6 +30,8 @@ class Route:
     """One application, ready to be asked."""
 
     app: Application
+    key: str
+    """The application's, under which is kept what it has learned."""
     input_type: str
     """The application's, as a plain string: hashing an Enum takes longer than a whole look-up."""
     slo_s: float
@@ -51,6 +53,8 @@ class Route:
     expiry: Expiry[Any]
     traffic: TrafficLog | None
     """What becomes of queries, where the policy watches it."""
+    judged: set[Any]
+    """Kinds of labels by which outputs were judged."""
 
     def scope(self, context: str) -> str:
         """The context whose selection state applies."""
@@ -117,6 +121,7 @@ def _build_route(
         sole = models[current[0]]
     return Route(
         app=app,
+        key=app.key,
         input_type=app.input_type.value,
         slo_s=app.slo_s,
         default=parse_text(app.default_output.encode()),
@@ -130,6 +135,7 @@ def _build_route(
         record=Record(app.name, app.registered),
         expiry=Expiry(expire),
         traffic=TrafficLog(app.slo_s) if policy.watches else None,
+        judged=set(),
     )
 
 

@@ -7,6 +7,9 @@ for one context take turns: all but one would lose the race, read again, and los
 With each state are kept the ids of the queries that it has learned from last, so that a lesson that
 is told again, after a crash or to another daemon, is none.
 
+An application is named here by its key (`Application.key`), which changes with its policy, or when
+another takes its name: a process that has not heard of that yet teaches the old states, not these.
+
 Whoever learns that another process has taught a context drops it here; what was read before that is
 not kept either. Of other daemons the store tells (`refresh`).
 """
@@ -20,7 +23,8 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from clipper.core.errors import Conflict, StateError
+from clipper.core.errors import Conflict, PolicyFailed, StateError
+from clipper.core.types import app_name
 from clipper.selection.policy import SelectionPolicy, State
 from clipper.state.store import NOW, Store
 
@@ -35,8 +39,7 @@ PREFIX = "selection/"
 class Kept(msgspec.Struct):
     """A state as it is stored."""
 
-    state: msgspec.Raw = msgspec.Raw()
-    """Empty where the whole value is the state, as an earlier release stored it."""
+    state: msgspec.Raw
     taught_by: list[int] = []
     """Ids of the queries that taught it last, the latest last."""
 
@@ -120,6 +123,7 @@ class SelectionStates:
 
         Raises:
             StateError: the store cannot be written; nothing was learned.
+            PolicyFailed: what was learned is no state of the policy; nothing was.
         """
         key = _key(app, context)
         async with self._turns.setdefault(key, asyncio.Lock()):
@@ -133,7 +137,7 @@ class SelectionStates:
                 after = learn(before)
                 if query_id is not None:
                     taught_by = [*taught_by[1 - REMEMBERED :], query_id]
-                value = _encode(after, taught_by)
+                value = _encode(after, taught_by, policy)
                 try:
                     with self._work(app, context) as work:
                         expected = 0 if cell is None else cell.version
@@ -190,11 +194,12 @@ class SelectionStates:
             StateError: the store cannot be written.
         """
         await self._store.discard(_key(app, ""))
-        self.drop_all(app)
-
-    def drop_all(self, app: str) -> None:
-        """Keep nothing of an application in memory."""
         for key in [key for key in (*self._recent, *self._works) if key[0] == app]:
+            self.drop(*key)
+
+    def drop_all(self, name: str) -> None:
+        """Keep in memory nothing of any application that has had this name."""
+        for key in [key for key in (*self._recent, *self._works) if app_name(key[0]) == name]:
             self.drop(*key)
 
     def _remember(self, app: str, context: str, held: Held, work: Work) -> None:
@@ -215,14 +220,21 @@ def _held(state: State, version: int, value: bytes) -> Held:
     return Held(state, version, HELD_BYTES + HELD_FACTOR * len(value))
 
 
-def _encode(state: State, taught_by: list[int]) -> bytes:
-    return msgspec.json.encode(Kept(msgspec.Raw(msgspec.json.encode(state)), taught_by))
+def _encode(state: State, taught_by: list[int], policy: SelectionPolicy) -> bytes:
+    try:
+        value = msgspec.json.encode(Kept(msgspec.Raw(msgspec.json.encode(state)), taught_by))
+        _decode(value, policy)  # NaN is written, and cannot be read
+    except (TypeError, ValueError, RecursionError, StateError) as error:
+        raise PolicyFailed(
+            f"The selection policy {policy.name} has learned what cannot be kept: {error}"
+        ) from error
+    return value
 
 
 def _decode(value: bytes, policy: SelectionPolicy) -> tuple[State, list[int]]:
     try:
         kept = msgspec.json.decode(value, type=Kept)
-        state = msgspec.json.decode(kept.state or value, type=policy.state_type)
+        state = msgspec.json.decode(kept.state, type=policy.state_type)
     except msgspec.MsgspecError as error:
         raise StateError(
             f"The selection state of a context cannot be read by {policy.name}: {error}"

@@ -205,14 +205,18 @@ async def test_an_application_that_is_not_there_cannot_be_deleted(catalogue: Cat
 async def test_an_application_added_again_has_learned_nothing(daemon: Daemon) -> None:
     policy = Exp3()
     await daemon.catalogue.add_application(EXP3)
+    first = daemon.catalogue.config.applications["a"].key
     for context in ("0", "u"):
-        await daemon.states.update("a", context, policy, lambda state: state)
+        await daemon.states.update(first, context, policy, lambda state: state)
     await daemon.catalogue.delete_application("a")
-    assert daemon.states.peek("a", "0") is None
-    assert await daemon.store.get("selection/a/0") is None
-    await daemon.states.update("a", "u", policy, lambda state: state)  # too late, but possible
+    assert daemon.states.peek(first, "0") is None
+    assert await daemon.store.get(f"selection/{first}/0") is None
+    await daemon.states.update(first, "u", policy, lambda state: state)  # too late, but possible
     await daemon.catalogue.add_application(EXP3)
-    assert await daemon.store.get("selection/a/u") is None
+    second = daemon.catalogue.config.applications["a"].key
+    assert second != first
+    assert daemon.states.peek(second, "u") is None
+    assert await daemon.store.get(f"selection/{second}/u") is None
 
 
 # Models
@@ -506,10 +510,11 @@ async def test_a_change_is_checked_against_what_the_other_daemon_did(
 async def test_who_adds_what_another_daemon_has_erases_nothing(pair: tuple[Daemon, Daemon]) -> None:
     one, other = pair
     await one.catalogue.add_application(EXP3)
-    await one.states.update("a", "u", Exp3(), lambda state: state)
+    key = one.catalogue.config.applications["a"].key
+    await one.states.update(key, "u", Exp3(), lambda state: state)
     with pytest.raises(AlreadyExists):
         await other.catalogue.add_application(EXP3)
-    assert await one.store.get("selection/a/u") is not None
+    assert await one.store.get(f"selection/{key}/u") is not None
 
 
 async def test_what_another_daemon_changed_is_adopted_once(pair: tuple[Daemon, Daemon]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,7 @@ from clipper.core.errors import (
     UnknownApplication,
     UnknownQuery,
 )
+from clipper.core.outputs import output_of
 from clipper.core.tasks import Tasks
 from clipper.core.types import Input
 from clipper.selection.exp3 import Exp3State
@@ -28,7 +30,8 @@ APPS = [
     application("empty", policy="exp3"),
     application("numbers", "m", policy="exp3", loss="absolute"),
 ]
-CONFIG = configuration(APPS, ["m:1", "n:1"])
+MODELS = ["m:1", "n:1"]
+CONFIG = configuration(APPS, MODELS)
 
 
 @pytest.fixture
@@ -218,8 +221,66 @@ async def test_the_same_input_may_be_told_about_again(rig: Rig) -> None:
 async def test_an_input_that_no_model_answers_in_time_teaches_nothing(rig: Rig) -> None:
     assert not await rig.feedback.by_input("a", Input(b"1"), 0, None)
     assert not await rig.feedback.by_input("empty", Input(b"1"), 0, None)
-    await rig.start("m:1", Behaviour(hangs=True))
-    assert not await rig.feedback.by_input("numbers", Input(b"1"), 0, None)
+
+
+@pytest.mark.parametrize("behaviour", [Behaviour(hangs=True), Behaviour(poison={b"1"})])
+async def test_an_input_on_which_the_model_fails_costs_as_much_as_a_wrong_output(
+    rig: Rig, behaviour: Behaviour
+) -> None:
+    await rig.start("m:1", behaviour)
+    assert await rig.feedback.by_input("numbers", Input(b"1"), 0, None)
+    assert (await learned(rig, "numbers")).losses == {"m:1": 1.0}
+
+
+@pytest.mark.parametrize("wild", [57.0, "x", None, [0.5]])
+async def test_an_output_that_cannot_be_judged_costs_as_much_as_a_wrong_one(
+    rig: Rig, wild: object
+) -> None:
+    behaviour = Behaviour(answer=lambda _: output_of(0.5))
+    await rig.start("m:1", behaviour)
+    for number, loss in enumerate([0.3, 1.3]):
+        question = rig.ask(b"%d" % number, "numbers")
+        await asyncio.sleep(0.05)
+        assert await rig.feedback.by_query("numbers", question.answer.id, 0.2, None)
+        assert (await learned(rig, "numbers")).losses == {"m:1": pytest.approx(loss)}
+        behaviour.answer = lambda _: output_of(wild)
+    question = rig.ask(b"3", "numbers")
+    await asyncio.sleep(0.05)
+    with pytest.raises(InvalidInput):
+        await rig.feedback.by_query("numbers", question.answer.id, 58.5, None)
+
+
+async def test_of_many_outputs_one_that_cannot_be_judged_keeps_nobody_from_learning(
+    rig: Rig,
+) -> None:
+    rig.serve(configuration([application("all", "m", "n", policy="exp4", loss="log")], MODELS))
+    await rig.start("m:1", Behaviour(answer=lambda _: output_of([1.0, 0.0])))
+    await rig.start("n:1", Behaviour(answer=lambda _: output_of("sure")))
+    for label in (2, "x"):
+        with pytest.raises(InvalidInput):
+            await rig.feedback.by_input("all", Input(b"1"), label, None)
+    assert await rig.feedback.by_input("all", Input(b"1"), 0, None)
+    assert (await rig.feedback.state("all", "0")).losses == {"m:1": 0.0, "n:1": 1.0}
+    with pytest.raises(InvalidInput):
+        await rig.feedback.by_input("all", Input(b"1"), 2, None)
+
+
+async def test_who_has_not_heard_of_another_policy_teaches_it_nothing(store: MemoryStore) -> None:
+    app = application("a", "m", policy="exp3", registered=1)
+    old, new = Rig(store), Rig(store)
+    for rig in (old, new):
+        rig.serve(configuration([app], ["m:1"]))
+        await rig.start("m:1")
+    question = old.ask()
+    await asyncio.sleep(0.05)
+    new.serve(configuration([replace(app, policy="exp4", registered=2)], ["m:1"]))
+    assert await new.feedback.by_input("a", Input(b"1"), 0, None)
+    assert await old.feedback.by_query("a", question.answer.id, 0, None)
+    assert await old.feedback.by_input("a", Input(b"1"), 0, None)
+    state = await new.feedback.state("a", "0")
+    assert (state.feedbacks, state.losses) == ({"m:1": 1}, {"m:1": 1.0})
+    for rig in (old, new):
+        await rig.close()
 
 
 async def test_feedback_that_there_is_no_room_for_is_refused(store: MemoryStore) -> None:

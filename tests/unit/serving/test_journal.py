@@ -8,6 +8,7 @@ from clipper.core.outputs import output_of
 from clipper.core.types import ModelId
 from clipper.selection.policy import Selection
 from clipper.serving.journal import Journal, Record
+from clipper.serving.states import REMEMBERED
 from clipper.state.entries import EntryFile
 
 NOTE = Record("a")
@@ -113,6 +114,29 @@ def test_after_a_restart_the_newest_are_there_and_the_file_is_bounded(tmp_path: 
     assert known[-1] == 999
     assert 50 <= len(known) <= 100
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 20_000
+
+
+def test_what_was_judged_is_known_to_be_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    journal = Journal(100, file=EntryFile(path, 200))
+    for id in (1, 2):
+        journal.write(id, lesson())
+    journal.judge(1)
+    again = restarted(path, restarted(path, journal))
+    found = [again.read(id) for id in (1, 2)]
+    assert [one.is_judged for one in found if one is not None] == [True, False]
+
+
+def test_what_was_judged_does_not_wait_long_to_be_written(tmp_path: Path) -> None:
+    journal = Journal(1000, file=EntryFile(tmp_path / "journal", 1000))
+    for id in range(REMEMBERED // 2):
+        journal.write(id, lesson())
+    assert not journal.pressed.is_set()
+    for id in range(REMEMBERED // 2):
+        journal.judge(id)
+    assert journal.pressed.is_set()
+    journal.take()
+    assert not journal.pressed.is_set()
 
 
 def test_ids_that_are_given_anew_are_the_new_queries() -> None:

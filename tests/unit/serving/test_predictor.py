@@ -405,7 +405,7 @@ async def test_a_context_that_is_not_in_memory_is_loaded_while_the_query_waits(
         return sure
 
     rig.serve(EXP3)
-    await rig.states.update("a", "u", Exp3(), learn)
+    await rig.states.update(rig.predictor.snapshot["a"].key, "u", Exp3(), learn)
     restarted = Rig(store)
     restarted.serve(EXP3)
     await restarted.start("m:1")
