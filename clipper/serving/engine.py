@@ -6,7 +6,7 @@ query on, with whatever replicas take batches.
 
 import asyncio
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -71,6 +71,8 @@ class Files(NamedTuple):
 
     journal: Path | None = None
     """Its own: of recent queries, for feedback after a restart."""
+    inherited: Sequence[Path] = ()
+    """Those of processes that there are no more of, to be read only."""
     decisions: Path | None = None
     """The log of what policies have learned, which all processes append to."""
 
@@ -81,8 +83,13 @@ class Files(NamedTuple):
         Where the store ends with the process, so do the ids of queries, and with them the journal.
         """
         decisions = Path(settings.decision_log) if settings.decision_log else None
-        outlives = not settings.store.startswith("memory:")
-        return cls(Path(settings.data_dir, journal) if outlives else None, decisions)
+        if settings.store.startswith("memory:"):
+            return cls(None, (), decisions)
+        folder, workers = Path(settings.data_dir), settings.workers
+        names = [f"journal-{number}" for number in range(workers)] if workers > 1 else ["journal"]
+        others = [path for path in sorted(folder.glob("journal*")) if path.suffix != ".old"]
+        inherited = [path for path in others if path.name not in names]
+        return cls(folder / journal, inherited if journal == names[0] else (), decisions)
 
 
 class Gone(NamedTuple):
@@ -113,9 +120,10 @@ class Engine:
         file = None
         if files.journal is not None:  # of each query one entry that it was answered, one judged
             file = EntryFile(files.journal, 2 * bounds.journal_size)
+        inherited = [EntryFile(path, 2 * bounds.journal_size) for path in files.inherited]
         self._decisions = None if files.decisions is None else DecisionLog(files.decisions)
         self._journal = journal = Journal(bounds.journal_size, bounds.journal_bytes, file)
-        journal.recall()
+        journal.recall(inherited)
         self.predictor = Predictor(ids, self.states, journal, Random())
         self.feedback = Feedback(self.predictor, self.states, journal, taught, self._decisions)
         self._profiles = Profiles(store)

@@ -7,7 +7,7 @@ now and then, and read back after a restart.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -117,14 +117,18 @@ class Journal:
         while len(self._order) > self._capacity or self._bytes > self._capacity_bytes:
             self._bytes -= self._records.pop(self._order.popleft()).size
 
-    def recall(self) -> None:
-        """Read what an earlier life has written."""
-        if self._file is None:
-            return
+    def recall(self, inherited: Sequence[EntryFile] = ()) -> None:
+        """Read what an earlier life has written, and first what there is of others."""
+        for file in (*inherited, self._file):
+            if file is not None:
+                self._recall(file)
+
+    def _recall(self, file: EntryFile) -> None:
         try:
-            entries = self._file.read()
+            entries = file.read()
         except OSError as error:
-            self._give_up(error)
+            if file is self._file:
+                self._give_up(error)
             return
         for entry in entries:
             try:

@@ -1,5 +1,6 @@
 """Selection with real daemons: what is shown, changed, logged, replayed, fitted, and shared."""
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -209,6 +210,36 @@ def test_feedback_names_a_query_of_before_a_crash_and_counts_once(tmp_path: Path
         for query_id in ids[:2]:
             assert not clipper.feedback("app", 1, query_id=query_id).learned
         assert clipper.get_selection_state("app")["models"][0]["judged"] == 2
+
+
+def test_what_was_learned_before_a_crash_is_not_learned_again(tmp_path: Path) -> None:
+    with clipperd(tmp_path) as daemon, daemon.connect() as clipper:
+        deploy(clipper, "m", Says=1)
+        application(clipper, "exp3", "m")
+        ids = [clipper.predict("app", [float(number)]).query_id for number in range(300)]
+        time.sleep(0.5)
+        taught = [clipper.feedback("app", 1, query_id=query_id).learned for query_id in ids]
+        assert taught == [True] * 300
+        daemon.kill()
+        daemon.start()
+        again = [clipper.feedback("app", 1, query_id=query_id).learned for query_id in ids]
+        assert again == [False] * 300
+        assert clipper.get_selection_state("app")["models"][0]["judged"] == 300
+
+
+def test_nobody_is_served_by_a_model_because_nobody_can_judge_it(
+    clipper: ClipperConnection,
+) -> None:
+    deploy(clipper, "sound", Says=0.4)
+    deploy(clipper, "wild", Says=57.0)
+    deploy(clipper, "broken", Fails=0)
+    application(clipper, "exp3", "sound", "wild", "broken", loss="absolute")
+    for number in range(150):
+        # The label may be at fault, until one like it has judged an output.
+        with contextlib.suppress(ClipperRefused):
+            clipper.feedback("app", 0.2, input=[float(number)])
+    shares = {one["model"]: one["share"] for one in clipper.get_selection_state("app")["models"]}
+    assert shares["sound:1"] > 0.9
 
 
 @pytest.fixture(params=["sqlite", "redis"])

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from clipper.core.outputs import output_of
+from clipper.core.settings import Settings
 from clipper.core.types import ModelId
 from clipper.selection.policy import Selection
+from clipper.serving.engine import Files
 from clipper.serving.journal import Journal, Record
 from clipper.serving.states import REMEMBERED
 from clipper.state.entries import EntryFile
@@ -176,3 +178,23 @@ def test_where_it_cannot_be_written_the_journal_goes_on_in_memory(tmp_path: Path
     journal.write(2, lesson())
     assert held(journal, 1, 2) == [1, 2]
     assert journal.take() == []
+
+
+def test_with_fewer_workers_what_those_before_wrote_is_read_too(tmp_path: Path) -> None:
+    settings = Settings(data_dir=str(tmp_path), workers=3)
+    for number in range(3):
+        path = Files.of(settings, f"journal-{number}").journal
+        assert path is not None
+        journal = Journal(100, file=EntryFile(path, 100))
+        journal.write(number, lesson())
+        journal.judge(number)
+        journal.save(journal.take())
+    known = []
+    fewer = settings.model_copy(update={"workers": 2})
+    for number in range(2):
+        files = Files.of(fewer, f"journal-{number}")
+        assert files.journal is not None
+        journal = Journal(100, file=EntryFile(files.journal, 100))
+        journal.recall([EntryFile(path, 100) for path in files.inherited])
+        known.append(held(journal, 0, 1, 2))
+    assert known == [[0, 2], [1]]
