@@ -21,6 +21,7 @@ from clipper.core.settings import Settings
 from clipper.core.tasks import Tasks
 from clipper.core.types import ModelId
 from clipper.serving.decisions import DecisionLog
+from clipper.serving.errands import Errands
 from clipper.serving.feedback import Feedback, Taught, nobody_else
 from clipper.serving.figures import ApproximationFigures
 from clipper.serving.ids import QueryIds
@@ -126,6 +127,7 @@ class Engine:
         journal.recall(inherited)
         self.predictor = Predictor(ids, self.states, journal, Random())
         self.feedback = Feedback(self.predictor, self.states, journal, taught, self._decisions)
+        self.errands = Errands(store, self.feedback.by_query_here, Random())
         self._profiles = Profiles(store)
         self._profiled = 0.0
         self._tasks = Tasks()
@@ -183,7 +185,7 @@ class Engine:
             routes = self.predictor.snapshot.values()
             if any(route.policy.state_type is not None for route in routes):
                 with contextlib.suppress(StateError):
-                    await self.states.refresh()
+                    await self.errands.run(await self.states.refresh())
 
     async def keep_journal(self) -> NoReturn:
         """Write, for ever and ever, what feedback may name after a restart."""

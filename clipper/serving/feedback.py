@@ -26,6 +26,7 @@ from clipper.selection.losses import LOSSES, kind_of
 from clipper.selection.policy import Lesson, Selection, SelectionPolicy, State, Traffic
 from clipper.serving.blame import blaming
 from clipper.serving.decisions import DecisionLog
+from clipper.serving.errands import Teach, unknown_query
 from clipper.serving.journal import Journal
 from clipper.serving.predictor import BACKGROUND_S, Predictor
 from clipper.serving.query import Query
@@ -36,6 +37,7 @@ from clipper.serving.states import SelectionStates
 log = logging.getLogger(__name__)
 
 NO_OUTPUT_LOSS = 1.0
+IDS = range(2**63)
 MOST_KINDS = 1024
 """Of labels, that are remembered to have judged an output."""
 Taught = Callable[[str, str], Awaitable[None]]
@@ -62,6 +64,8 @@ class Feedback:
         self._journal = journal
         self._taught = taught
         self._decisions = decisions
+        self.elsewhere: Teach = nowhere
+        """Learns about queries that this process has not answered."""
 
     async def by_query(self, app: str, query_id: int, label: Any, context: str | None) -> bool:
         """The truth about a query that was answered; told twice, it counts once.
@@ -72,7 +76,17 @@ class Feedback:
             InvalidInput: a label that the application's loss cannot judge, or another context.
             PolicyFailed: it is one of the owner's own, and cannot learn this.
             StateError: the store cannot be written; nothing was learned.
+            Unanswered: whoever answered the query does not say.
         """
+        try:
+            return await self.by_query_here(app, query_id, label, context)
+        except UnknownQuery:
+            if query_id not in IDS:
+                raise
+        return await self.elsewhere(app, query_id, label, context)
+
+    async def by_query_here(self, app: str, query_id: int, label: Any, context: str | None) -> bool:
+        """The same, about a query that this process has answered; else it is unknown."""
         route = self._route(app)
         record = self._journal.read(query_id)
         if record is None or (record.app, record.registered) != (app, route.app.registered):
@@ -128,7 +142,7 @@ class Feedback:
             raise query.error
         if query.selection is None or _is_nobodys_fault(query):
             return False
-        return await self.by_query(app, query.id, label, query.context)
+        return await self.by_query_here(app, query.id, label, query.context)
 
     async def _learn(self, route: Route, scope: str, lesson: Lesson, query_id: int) -> bool:
         models = tuple(route.models)
@@ -198,12 +212,13 @@ class Feedback:
         return await self._states.load(route.key, route.scope(context), route.policy)
 
 
-def unknown_query(app: str, query_id: int) -> UnknownQuery:
-    """Nobody remembers this query."""
-    return UnknownQuery(
-        f"Query {query_id} of application '{app}' is unknown or too old.",
-        hint="Send feedback sooner, or name the input instead of the query.",
-    )
+async def nowhere(app: str, query_id: int, label: Any, context: str | None) -> bool:
+    """There is no other process.
+
+    Raises:
+        UnknownQuery: always.
+    """
+    raise unknown_query(app, query_id)
 
 
 def _watch(

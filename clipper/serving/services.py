@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from clipper.core.config import Config
 from clipper.core.errors import StateError
@@ -16,6 +16,7 @@ from clipper.serving.attachment import Connector
 from clipper.serving.catalogue import Catalogue
 from clipper.serving.deployment import Deployer
 from clipper.serving.engine import Bounds, Engine, Files
+from clipper.serving.errands import unknown_query
 from clipper.serving.figures import Figures
 from clipper.serving.fleet import Fleet
 from clipper.serving.ids import QueryIds
@@ -70,6 +71,7 @@ class Services:
         self.metrics = engine.metrics
         self.predictor = engine.predictor
         self.feedback = engine.feedback
+        self.feedback.elsewhere = self.judged_elsewhere
         self.fleet = Fleet(managers, connector, engine.layer, self.workforce.attach)
         self.catalogue = Catalogue(Registry(store), engine.states, self._adopt)
         self.deployer = Deployer(self.catalogue, self.fleet, engine.layer)
@@ -138,6 +140,19 @@ class Services:
         gone = self.engine.adopt(config, self.deployer.in_progress)
         self.fleet.reconcile(config)
         await self.workforce.adopt(config, gone)
+
+    async def judged_elsewhere(
+        self, app: str, query_id: int, label: Any, context: str | None
+    ) -> bool:
+        """Feedback about a query that another daemon on the store has answered.
+
+        Raises:
+            ClipperError: as `Errands.send`.
+        """
+        route = self.predictor.snapshot.get(app)
+        if route is None or route.policy.state_type is None:  # there is nothing to be learned
+            raise unknown_query(app, query_id)
+        return await self.engine.errands.send(app, query_id, label, context)
 
     async def figures(self) -> Figures:
         """All that is counted, by whichever process."""

@@ -16,7 +16,7 @@ not kept either. Of other daemons the store tells (`refresh`).
 
 import asyncio
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -147,8 +147,8 @@ class SelectionStates:
                 self._remember(app, context, _held(after, version, value), work)
                 return True
 
-    async def refresh(self) -> None:
-        """Drop what others have taught since the last time.
+    async def refresh(self) -> Sequence[str]:
+        """Drop what others have taught since the last time; the other cells that have changed.
 
         Raises:
             StateError: the store cannot be read.
@@ -158,14 +158,17 @@ class SelectionStates:
         if is_first or versions is None:
             for app, context in list(self._recent):
                 self.drop(app, context)
-            return
+            return ()
+        others = []
         for key, version in versions.items():
             if not key.startswith(PREFIX):
+                others.append(key)
                 continue
             app, _, context = key.removeprefix(PREFIX).partition("/")
             held = self._recent.get((app, context))
             if held is None or held.version < version:
                 self.drop(app, context)
+        return others
 
     @contextmanager
     def _work(self, app: str, context: str) -> Iterator[Work]:

@@ -2,11 +2,9 @@
 
 from typing import Any
 
-from clipper.core.errors import Unanswered, UnknownQuery
+from clipper.core.errors import Unanswered
 from clipper.core.metrics import Metrics
-from clipper.core.types import Input
 from clipper.serving.engine import Engine
-from clipper.serving.feedback import Feedback
 from clipper.serving.figures import Figures
 from clipper.workers.channel import Channel
 from clipper.workers.merging import add_all
@@ -15,7 +13,6 @@ from clipper.workers.messages import Judge, Readiness, Sum, Summed, ToWorker
 READINESS_S = 1.0
 SUM_S = 2.0
 JUDGE_S = 12.0
-IDS = range(2**63)
 
 
 class Backend:
@@ -23,7 +20,8 @@ class Backend:
 
     def __init__(self, engine: Engine, channel: Channel[ToWorker]) -> None:
         self.predictor = engine.predictor
-        self.feedback = Relay(engine.feedback, channel)
+        self.feedback = engine.feedback
+        self.feedback.elsewhere = self._judged_elsewhere
         self._channel = channel
 
     async def readiness(self) -> list[str]:
@@ -32,6 +30,11 @@ class Backend:
             return await self._channel.call(Readiness(), READINESS_S, list[str])
         except Unanswered:
             return ["The main process of the daemon does not answer."]
+
+    async def _judged_elsewhere(
+        self, app: str, query_id: int, label: Any, context: str | None
+    ) -> bool:
+        return await self._channel.call(Judge(app, query_id, label, context), JUDGE_S, bool)
 
     async def figures(self) -> Figures:
         """All that is counted, by whichever process.
@@ -43,33 +46,3 @@ class Backend:
         metrics = Metrics()
         add_all(metrics, summed.told)
         return Figures(metrics, {}, summed.uptime_s)
-
-
-class Relay:
-    """Feedback; that for a query which another worker has answered goes to that one."""
-
-    def __init__(self, own: Feedback, channel: Channel[ToWorker]) -> None:
-        self._own = own
-        self._channel = channel
-
-    async def by_query(self, app: str, query_id: int, label: Any, context: str | None) -> bool:
-        """The truth about a query that was answered; told twice, it counts once.
-
-        Raises:
-            ClipperError: as `Feedback.by_query`.
-            Unanswered: who answered it does not say.
-        """
-        try:
-            return await self._own.by_query(app, query_id, label, context)
-        except UnknownQuery:
-            if query_id not in IDS:
-                raise
-        return await self._channel.call(Judge(app, query_id, label, context), JUDGE_S, bool)
-
-    async def by_input(self, app: str, input: Input, label: Any, context: str | None) -> bool:
-        """The truth about an input.
-
-        Raises:
-            ClipperError: as `Feedback.by_input`.
-        """
-        return await self._own.by_input(app, input, label, context)

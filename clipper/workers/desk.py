@@ -7,7 +7,6 @@ import msgspec
 
 from clipper.core.errors import UnknownQuery
 from clipper.core.settings import Settings
-from clipper.serving.feedback import unknown_query
 from clipper.serving.services import Services
 from clipper.workers.crew import Crew, Worker
 from clipper.workers.merging import Told
@@ -77,7 +76,9 @@ class Desk:
             if other is not worker:
                 with contextlib.suppress(UnknownQuery):
                     return await other.channel.call(message, JUDGE_S, bool)
-        raise unknown_query(message.app, message.query_id)
+        return await self._services.judged_elsewhere(
+            message.app, message.query_id, message.label, message.context
+        )
 
     async def _sum(self) -> Summed:
         figures = await self._services.figures()

@@ -68,7 +68,7 @@ class Duties:
             case Tell():
                 return self.told()
             case Judge(app, query_id, label, context):
-                return await self._engine.feedback.by_query(app, query_id, label, context)
+                return await self._engine.feedback.by_query_here(app, query_id, label, context)
             case Adopt():
                 await self.adopt(message)
             case Post():

@@ -310,17 +310,22 @@ def test_of_feedback_to_both_daemons_at_once_nothing_is_lost_or_counted_twice(
     until(lambda: has_learned(second, 0), 10, "the application at the other daemon")
     until(lambda: not second.predict("app", [1.0]).is_default, 20, "its replica")
 
-    def teach(clipper: ClipperConnection, seed: int) -> int:
-        learned = 0
-        with ClipperConnection(clipper.admin.url, clipper.query.url) as own:
+    def teach(seed: int) -> int:
+        """Every third query's feedback goes to the daemon that has not answered it, and then to
+        the one that has."""
+        learned, asked = 0, two[seed % 2]
+        with (
+            ClipperConnection(asked.admin.url, asked.query.url) as own,
+            ClipperConnection(two[1 - seed % 2].admin.url, two[1 - seed % 2].query.url) as others,
+        ):
             for number in range(50):
                 answer = own.predict("app", [float(seed), float(number)], context="ann")
-                for _ in range(2):
-                    learned += own.feedback("app", 1, query_id=answer.query_id).learned
+                for told in (own, own) if number % 3 else (others, own):
+                    learned += told.feedback("app", 1, query_id=answer.query_id).learned
         return learned
 
     with ThreadPoolExecutor(4) as pool:
-        teachers = [pool.submit(teach, two[seed % 2], seed) for seed in range(4)]
+        teachers = [pool.submit(teach, seed) for seed in range(4)]
         assert [teacher.result() for teacher in teachers] == [50] * 4
     time.sleep(0.2)
     for clipper in two:
