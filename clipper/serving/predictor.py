@@ -238,11 +238,13 @@ class Predictor:
         if route.traffic is not None and query.selection is not None and not query.is_lesson:
             latency_s = self.now() - query.arrived
             route.traffic.note(query.selection.models[0], latency_s, not query.outputs)
+        if query.selection is not None and len(query.outputs) < len(query.selection.models):
+            query.lacking = tuple(
+                model for model in query.selection.models if model not in query.outputs
+            )
         if query.selection is not None and query.outputs:
-            asked, usual = query.selection.models, NOTHING_USUAL
-            if len(query.outputs) < len(asked):
-                query.lacking = tuple(model for model in asked if model not in query.outputs)
-                usual = _usual(route, query.lacking)
+            asked = query.selection.models
+            usual = _usual(route, query.lacking) if query.lacking else NOTHING_USUAL
             try:
                 output, confidence = route.policy.combine(query.state, asked, query.outputs, usual)
                 if type(output) is not Output or not 0 <= confidence <= 1 + SLACK:

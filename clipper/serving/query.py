@@ -47,7 +47,7 @@ class Query(msgspec.Struct, eq=False):
     shadowed: tuple[tuple[ModelId, Output], ...] = ()
     """What shadows said before the query was settled."""
     lacking: tuple[ModelId, ...] = ()
-    """Who was asked and has not answered, where others have."""
+    """Who was asked and has not answered."""
     is_lesson: bool = False
     """Feedback asks, and waits for shadows too."""
     failure: ClipperError | None = None
