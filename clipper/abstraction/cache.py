@@ -59,26 +59,24 @@ class PredictionCache:
 
     def admit(self, entry: Entry) -> None:
         """Take an entry in, and evict others until it has room; one that never can have is not."""
-        stats, size = self.stats, entry.size
-        if size > self.capacity_bytes:
+        stats, ring, most = self.stats, self._ring, self.capacity_bytes
+        total = stats.bytes + entry.size
+        if entry.size > most:
             return
-        while stats.bytes + size > self.capacity_bytes:
-            self._advance_hand()
-        self._ring.append(entry)
+        while total > most:
+            passed = ring.popleft()  # what the hand is at
+            if passed.used:
+                passed.used = False
+                ring.append(passed)
+            else:
+                passed.home.let_go(passed)
+                total -= passed.size
+                stats.entries -= 1
+                stats.evictions += 1
+        ring.append(entry)
         entry.home.take_in(entry)
-        stats.bytes += size
+        stats.bytes = total
         stats.entries += 1
-
-    def _advance_hand(self) -> None:
-        entry = self._ring.popleft()
-        if entry.used:
-            entry.used = False
-            self._ring.append(entry)
-            return
-        entry.home.let_go(entry)
-        self.stats.bytes -= entry.size
-        self.stats.entries -= 1
-        self.stats.evictions += 1
 
     def forget(self, model: "ModelCache") -> None:
         """Let go of one model version's outputs."""

@@ -137,10 +137,15 @@ class Scheduler:
         """Whether a query with this deadline, were it submitted now, would be late."""
         if self._idle or self._last is None:
             return False
+        member, size, is_crowded = self._last
+        now, free_at = self._now(), member.busy_until
+        # No batch is expected to take longer than the objective: mostly that is all to be known.
+        latest_at = (free_at if free_at > now else now) + member.control.objective_s
+        if deadline > latest_at and len(self.queue) < size:
+            return False
         if self._forecast is None:
-            member, size, is_crowded = self._last
             self._forecast = Forecast(self.members, member, size, is_crowded=is_crowded)
-        return self._forecast.is_hopeless(deadline, self.queue, self._now())
+        return self._forecast.is_hopeless(deadline, self.queue, now)
 
     def put_back(self, tasks: Sequence[Task]) -> None:
         """Queue tasks again that are, or were, with a replica."""

@@ -171,7 +171,7 @@ class Predictor:
             self._arrive(query, served.id, error)
             return
         if type(found) is Task:
-            query.waiting += ((served, found, waiter),)
+            query.waiting.append((served, found, waiter))
         elif type(found) is Near:
             query.cache = "approximate"
             self._arrive(query, served.id, found.output)
@@ -271,7 +271,7 @@ class Predictor:
         query.route.stats.rejected += 1
         self._finish(query)
         query.reply(query)
-        query.waiting = ()
+        query.waiting.clear()
 
     def _answered(
         self, query: Query, output: Output, confidence: float, models: tuple[ModelId, ...]
@@ -317,7 +317,7 @@ class Predictor:
             )
         self._journal.write(query.id, record)
         query.reply(query)
-        query.waiting = ()
+        query.waiting.clear()
 
     def cancel(self, query: Query, outcome: str = "cancelled") -> None:
         """Nobody is answered: whoever asked has gone, or its request was rejected.
@@ -327,7 +327,7 @@ class Predictor:
         if query.id >= 0 and not query.is_settled:
             query.route.stats.count(outcome)
             self._finish(query)
-            query.waiting = ()
+            query.waiting.clear()
 
     def _finish(self, query: Query) -> None:
         query.is_settled = True

@@ -42,7 +42,7 @@ class Query(msgspec.Struct, eq=False):
     state: Any = None
     missing: int = 0
     """Models asked whose output has not come."""
-    waiting: tuple[tuple[ServedModel, Task, Waiter], ...] = ()
+    waiting: list[tuple[ServedModel, Task, Waiter]] = []
     outputs: dict[ModelId, Output] = {}
     shadowed: tuple[tuple[ModelId, Output], ...] = ()
     """What shadows said before the query was settled."""
