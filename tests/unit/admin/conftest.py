@@ -42,6 +42,8 @@ class FakeDaemon:
         self.tokens: dict[int, str] = {}
         self.down: set[int] = set()
         self.logs: list[str] = []
+        self.selection: Json = {}
+        """What was learned, in place of nothing."""
         self.deploy_error = ""
         self.stuck = False
         self.status: Json = {
@@ -160,7 +162,8 @@ class FakeDaemon:
             case "GET", [name, "selection"]:
                 context = request.url.params.get("context", "0")
                 answer = {"application": name, "context": context, "policy": "single"}
-                return 200, answer | {"state": {"m": 0.5}}
+                answer |= {"models": [], "comparisons": [], "verdict": "", "reason": ""}
+                return 200, answer | {"state": {"m": 0.5}} | self.selection
         raise Refusal(405, "method_not_allowed", "No.")
 
     def _add_application(self, body: Json) -> Json:
