@@ -94,7 +94,10 @@ class ApplicationCalls:
     def set_selection_policy(
         self, app_name: str, selection_policy: str | Mapping[str, Any]
     ) -> None:
-        """Give an application another policy; of the same name, it keeps what was learned."""
+        """Give an application another policy; of the same name, it keeps what was learned.
+
+        A canary with other margins, and a cascade with other thresholds, begin anew.
+        """
         body = {"selection_policy": selection_policy}
         self.admin.call(request("PATCH", *APPLICATIONS, app_name, body=body))
 

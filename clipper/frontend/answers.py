@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from clipper.abstraction.latency import Profile
 from clipper.core.types import DEFAULT_BATCH_SIZE, Application, Model, ModelId
+from clipper.selection.policy import Comparison, Mean
 from clipper.serving.deployment import Progress
 from clipper.serving.figures import ApproximationFigures
 from clipper.serving.replicas import ReplicaStatus
@@ -259,6 +260,55 @@ class StandingAnswer(BaseModel):
         )
 
 
+class MeanAnswer(BaseModel):
+    """A mean over what was seen of a model."""
+
+    model: str = Field(examples=["digits:2"])
+    seen: float = Field(description="how often")
+    mean: float | None = Field(description="null where nothing was seen")
+    low: float = Field(description="the true mean is from here")
+    high: float = Field(description="to here, at 95 %, however often one looks")
+
+    @classmethod
+    def of(cls, mean: Mean) -> Self:
+        """As clients see it."""
+        return cls(
+            model=str(mean.model),
+            seen=mean.number,
+            mean=mean.mean if mean.number else None,
+            low=mean.interval.low,
+            high=mean.interval.high,
+        )
+
+
+class ComparisonAnswer(BaseModel):
+    """The candidate of a trial and the model that served before, in one respect."""
+
+    what: str = Field(examples=["loss", "share of failures", "latency (of the SLO)"])
+    candidate: MeanAnswer
+    incumbent: MeanAnswer
+    difference_low: float = Field(description="the candidate's true mean is higher by so much")
+    difference_high: float = Field(
+        description="to so much; at 95 % for all comparisons of the trial together"
+    )
+    is_significant: bool = Field(description="surely not 0")
+    allowed: float = Field(description="it is promoted only where it is surely no more above")
+
+    @classmethod
+    def of(cls, comparison: Comparison) -> Self:
+        """As clients see it."""
+        low, high = comparison.difference
+        return cls(
+            what=comparison.what,
+            candidate=MeanAnswer.of(comparison.new),
+            incumbent=MeanAnswer.of(comparison.old),
+            difference_low=low,
+            difference_high=high,
+            is_significant=low > 0 or high < 0,
+            allowed=comparison.allowed,
+        )
+
+
 class SelectionAnswer(BaseModel):
     """What a policy has learned for a context."""
 
@@ -266,6 +316,7 @@ class SelectionAnswer(BaseModel):
     context: str
     policy: str
     models: list[StandingAnswer]
+    comparisons: list[ComparisonAnswer] = Field(description="of a trial; none where there is none")
     verdict: str = Field(description="what a trial has come to; empty while it is open")
     reason: str
     state: Any = Field(description="null where nothing was learned")

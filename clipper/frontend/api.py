@@ -12,6 +12,7 @@ from clipper.core.types import DEFAULT_CONTEXT, Application, Model, ModelId, Rep
 from clipper.frontend.answers import (
     ApplicationAnswer,
     ApproximateCacheState,
+    ComparisonAnswer,
     DeploymentProgress,
     ErrorAnswer,
     LogAnswer,
@@ -126,13 +127,14 @@ def _add_applications(router: APIRouter, services: Services) -> None:
     async def show_selection(name: str, context: Context = DEFAULT_CONTEXT) -> SelectionAnswer:
         """What an application's policy has learned for a context."""
         policy = _application(services, name).policy
-        state, models = await services.feedback.standings(name, context)
+        state, models, comparisons = await services.feedback.report(name, context)
         counted = (await services.figures()).metrics.application(name).credits
         return SelectionAnswer(
             application=name,
             context=context,
             policy=policy,
             models=[StandingAnswer.of(one, counted.get(str(one.model), 0)) for one in models],
+            comparisons=[ComparisonAnswer.of(one) for one in comparisons],
             verdict=getattr(state, "verdict", ""),
             reason=getattr(state, "reason", ""),
             state=msgspec.to_builtins(state),

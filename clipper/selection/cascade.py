@@ -5,17 +5,24 @@ Overthink" (UAI 2018): each model but the last says "I don't know" where a score
 entropy, or how improbable its best class is) is above a threshold. `fit` finds thresholds on data
 that no model was trained on; feedback checks them ever after: where answers that a cheap model was
 sure of turn out wrong more often than was agreed, the cascade asks the last model always.
+
+What a cheap model was not sure of says nothing about its threshold, and neither does a query that
+it left without an output: they are not counted. Other thresholds are another agreement, and begin
+with nothing learned.
 """
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from clipper.core.errors import InvalidInput
 from clipper.core.types import ModelId, Output
 from clipper.selection.arms import ArmsState, Bandit
 from clipper.selection.combining import best_class, is_number, is_vector
-from clipper.selection.comparing import is_called, sample
+from clipper.selection.comparing import sample
 from clipper.selection.policy import (
     NOTHING_USUAL,
     UNTRIED,
@@ -56,11 +63,17 @@ def chances_of(value: Any) -> list[float] | None:
 
 
 class CascadeState(ArmsState, frozen=True):
-    """How answers turned out, by the model version that gave them (`name:version`)."""
+    """How answers turned out, by the model version that gave them (`name:version`).
+
+    Of a model that has a threshold, those that it was sure of; of the last one, all.
+    """
 
     is_off: bool = False
     """Feedback has shown that cheap models are sure too often."""
     reason: str = ""
+    about: str = ""
+    """The parameters that were checked; empty in a state of an earlier release, which counted
+    unsure answers too."""
 
 
 class Cascade(Bandit):
@@ -86,10 +99,7 @@ class Cascade(Bandit):
     ) -> None:
         """`models`: names, or `name:version`, cheapest first; as they were linked if left out."""
         super().__init__(forgetting)
-        if not _all_of(str, models):
-            raise InvalidInput(
-                f"cascade got models={models}", hint="models is a list of names, cheapest first."
-            )
+        _check_models(models)
         if score not in SCORES:
             raise InvalidInput(
                 f"cascade got score={score}", hint=f"Choose one of: {', '.join(SCORES)}."
@@ -113,16 +123,29 @@ class Cascade(Bandit):
         self.score = score
         self.tolerance = tolerance
         self.candidates = [name for name in models if ":" in name]
+        self.about = json.dumps(
+            {
+                "models": self.order,
+                "thresholds": [float(threshold) for threshold in thresholds],
+                "score": score,
+                "tolerance": float(tolerance),
+            }
+        )
 
     def init(self) -> CascadeState:
         """Nothing is known of any answer."""
-        return CascadeState()
+        return CascadeState(about=self.about)
+
+    def current(self, state: State) -> CascadeState:
+        """What is known under these parameters: nothing, where others were checked."""
+        assert isinstance(state, CascadeState)
+        return state if state.about == self.about else self.init()
 
     def shares(self, state: State, models: Sequence[ModelId]) -> list[float]:
         """All for the one that is asked first."""
         ordered = self._ordered(models)
-        assert isinstance(state, CascadeState)
-        first = ordered[0] if self.thresholds and not state.is_off else ordered[-1]
+        is_off = self.current(state).is_off
+        first = ordered[0] if self.thresholds and not is_off else ordered[-1]
         return [float(model == first) for model in models]
 
     def escalate(
@@ -164,40 +187,64 @@ class Cascade(Bandit):
 
     def observe(self, state: State, models: Sequence[ModelId], lesson: Lesson) -> CascadeState:
         """Remember how a cheap model's sure answer turned out, and check what was agreed."""
-        assert isinstance(state, CascadeState)
-        answered = [model for model in lesson.selection.models if model in lesson.losses]
-        if not answered:
-            return state
+        known, ordered = self.current(state), self._ordered(models)
+        answered = [model for model in lesson.selection.models if model in lesson.outputs]
+        if not answered or answered[-1] not in ordered:
+            return known
         final = answered[-1]
+        place = self._place(final, ordered)
+        if place < len(self.thresholds) and not self.is_sure(place, lesson.outputs[final]):
+            return known  # it stood because nobody else answered
         judged = lesson._replace(losses={final: lesson.losses[final]})
-        arms = self.taught(state, models, judged)
-        if state.is_off or final == self._ordered(models or [final])[-1]:
-            return CascadeState(arms, state.is_off, state.reason)
-        loss = sample(arms.get(str(final), UNTRIED)).interval()
+        after = msgspec.structs.replace(known, arms=self.taught(known, models, judged))
+        if after.is_off or final == ordered[-1]:
+            return after
+        loss = sample(after.arms.get(str(final), UNTRIED)).interval()
         if loss.low <= self.tolerance:
-            return CascadeState(arms)
+            return after
         reason = f"the sure answers of {final} have a loss of {loss.low:.3f} or more"
-        return CascadeState(arms, True, reason)
+        return msgspec.structs.replace(after, is_off=True, reason=reason)
 
     def _ordered(self, models: Sequence[ModelId]) -> list[ModelId]:
         """Those that are there, cheapest first."""
-        if not self.order:
-            return list(models)
-        named = [model for name in self.order for model in models if is_called(model, name)]
-        return named or list(models)
+        places = {model: place for model in models if (place := self._named(model)) is not None}
+        return sorted(places, key=places.__getitem__) or list(models)
+
+    def _named(self, model: ModelId) -> int | None:
+        """Its place in the order; a version that has its own is not meant by the name alone."""
+        for name in (str(model), model.name):
+            if name in self.order:
+                return self.order.index(name)
+        return None
 
     def _place(self, model: ModelId, ordered: Sequence[ModelId]) -> int:
         """Where it stands among all, whether those are there or not."""
-        for place, name in enumerate(self.order):
-            if is_called(model, name):
-                return place
-        return ordered.index(model)
+        place = self._named(model)
+        return ordered.index(model) if place is None else place
 
     def tally(self, state: State, model: ModelId) -> Tally:
-        """Of the answers that it gave."""
-        assert isinstance(state, CascadeState)
-        return state.arms.get(str(model), UNTRIED)
+        """Of the answers that it was sure of; of the last model, all."""
+        return self.current(state).arms.get(str(model), UNTRIED)
 
 
-def _all_of(kind: type, values: object) -> bool:
-    return isinstance(values, list | tuple) and all(isinstance(value, kind) for value in values)
+def _check_models(models: Sequence[str]) -> None:
+    """Whether these are models that can follow each other, or none.
+
+    Raises:
+        InvalidInput: they are not.
+    """
+    is_list = isinstance(models, list | tuple) and all(isinstance(name, str) for name in models)
+    if not is_list:
+        raise InvalidInput(
+            f"cascade got models={models}", hint="models is a list of names, cheapest first."
+        )
+    if len(set(models)) < len(models):
+        raise InvalidInput(
+            f"cascade got models={list(models)}, where one is named twice",
+            hint="Name each model once, cheapest first.",
+        )
+    if len(models) == 1:
+        raise InvalidInput(
+            f"cascade got models={list(models)}, which is only one",
+            hint="Name two models or more, cheapest first.",
+        )

@@ -2,8 +2,11 @@
 
 What they learn is one state for the whole application, so that its figures are about all its
 users; a user (a context that is named) always meets the same model, as long as the shares stay.
+The shares therefore lie in an order of their own: that of the models changes with every version
+that is deployed or made current.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +16,17 @@ from clipper.core.errors import InvalidInput
 from clipper.core.types import ModelId
 from clipper.selection.arms import ArmsState, Bandit
 from clipper.selection.parameters import LEAST, check_range
-from clipper.selection.policy import Lesson, Selection, State, Tally, Traffic
+from clipper.selection.policy import (
+    UNTRIED,
+    Comparison,
+    Lesson,
+    Mean,
+    Selection,
+    State,
+    Tally,
+    Traffic,
+    drawn,
+)
 from clipper.selection.sequential import ALPHA, Sample, difference
 
 MOST_WEIGHT = 1e6
@@ -29,12 +42,27 @@ def with_version(names: Sequence[str]) -> list[str]:
     return [name for name in names if ":" in name]
 
 
-class Split(Bandit):
+class Sticky(Bandit):
+    """A draw selects the same model as long as the shares stay, whatever order models come in."""
+
+    is_shared = True
+    is_sticky = True
+
+    def place(self, model: ModelId) -> Any:
+        """By what the shares are ordered; nothing that changes when a version becomes current."""
+        raise NotImplementedError
+
+    def select(self, state: State, models: Sequence[ModelId], draw: float) -> Selection:
+        """The model in whose share the draw is."""
+        shares = dict(zip(models, self.shares(state, models), strict=True))
+        ordered = sorted(models, key=self.place)
+        return drawn(ordered, [shares[model] for model in ordered], draw)
+
+
+class Split(Sticky):
     """An A/B test: each model answers a stated share of the queries, or of the contexts."""
 
     name = "ab"
-    is_shared = True
-    is_sticky = True
 
     def __init__(self, split: Mapping[str, float] | None = None) -> None:
         """`split`: weights by model name, or by `name:version`; evenly where it is left out."""
@@ -57,6 +85,11 @@ class Split(Bandit):
         if not total:
             return [1 / len(models)] * len(models)
         return [weight / total for weight in weights]
+
+    def place(self, model: ModelId) -> tuple[str, str]:
+        """By what the split calls it: the name alone, unless a weight is for this version."""
+        name = str(model)
+        return (name if name in self.split else model.name), name
 
 
 class Shadow(Bandit):
@@ -114,9 +147,11 @@ class CanaryState(ArmsState, frozen=True):
     verdict: str = ""
     """`promoted`, `rolled back`, or empty while it is open; it is final."""
     reason: str = ""
+    about: str = ""
+    """What the candidate is allowed; empty where an earlier release wrote none."""
 
 
-class Canary(Bandit):
+class Canary(Sticky):
     """A new version gets a small share until it is sure to be as good, or to be worse.
 
     The rule. Three means are compared, the candidate's and those of the model that served before:
@@ -126,12 +161,13 @@ class Canary(Bandit):
     three are surely not above the other's by more than `margin`, `failures` and `latency`, and it
     was asked `patience` times. "Surely" is a confidence sequence over all three, at 95 per cent, so
     that deciding at any time is allowed. The loss has no say where nobody sends feedback.
+
+    A verdict is about a candidate and what it is allowed: another candidate, or other margins, are
+    another trial, which begins anew. Another `share` or `patience` is not.
     """
 
     name = "canary"
     state_type: type[Any] | None = CanaryState
-    is_shared = True
-    is_sticky = True
     watches = True
 
     def __init__(
@@ -159,38 +195,53 @@ class Canary(Bandit):
         self.allowed = (margin, failures, latency)
         self.patience = patience
         self.candidates = with_version([candidate])
+        self.about = json.dumps(
+            {"margin": float(margin), "failures": float(failures), "latency": float(latency)}
+        )
 
     def init(self) -> CanaryState:
         """A trial that has not begun."""
-        return CanaryState()
+        return CanaryState(about=self.about)
+
+    def current(self, state: State) -> CanaryState:
+        """The trial under these margins: one that has not begun, where there were others."""
+        assert isinstance(state, CanaryState)
+        if state.about == self.about:
+            return state
+        # An earlier release's verdict is not undone by an update.
+        return self.init() if state.about else msgspec.structs.replace(state, about=self.about)
+
+    def place(self, model: ModelId) -> bool:
+        """The candidate last."""
+        return is_called(model, self.candidate)
 
     def shares(self, state: State, models: Sequence[ModelId]) -> list[float]:
         """A share for the candidate, or all, or nothing; the rest for the first of the others."""
-        assert isinstance(state, CanaryState)
+        trial = self.current(state)
         newcomer, stable = self._parties(models)
         if newcomer is None or stable is None:
             return [1.0] + [0.0] * (len(models) - 1)
         share = self.share
-        if state.candidate == str(newcomer) and state.verdict:
-            share = float(state.verdict == PROMOTED)
+        if trial.candidate == str(newcomer) and trial.verdict:
+            share = float(trial.verdict == PROMOTED)
         shares = {newcomer: share, stable: 1 - share}
         return [shares.get(model, 0.0) for model in models]
 
     def observe(self, state: State, models: Sequence[ModelId], lesson: Lesson) -> CanaryState:
         """Remember the loss, and decide."""
-        state = self._trial(state, models)
-        arms = self.taught(state, models, lesson)
-        return self._decided(msgspec.structs.replace(state, arms=arms), models)
+        trial = self._trial(state, models)
+        arms = self.taught(trial, models, lesson)
+        return self._decided(msgspec.structs.replace(trial, arms=arms), models)
 
     def watch(
         self, state: State, models: Sequence[ModelId], traffic: Mapping[ModelId, Traffic]
     ) -> CanaryState:
         """Remember failures and latencies, and decide."""
-        state = self._trial(state, models)
-        seen = dict(state.traffic)
+        trial = self._trial(state, models)
+        seen = dict(trial.traffic)
         for model, more in traffic.items():
             seen[str(model)] = seen.get(str(model), Seen()).after(more)
-        return self._decided(msgspec.structs.replace(state, traffic=seen), models)
+        return self._decided(msgspec.structs.replace(trial, traffic=seen), models)
 
     def _parties(self, models: Sequence[ModelId]) -> tuple[ModelId | None, ModelId | None]:
         newcomer = stable = None
@@ -202,12 +253,12 @@ class Canary(Bandit):
         return newcomer, stable
 
     def _trial(self, state: State, models: Sequence[ModelId]) -> CanaryState:
-        """The state, or a new one where the candidate is another than before."""
-        assert isinstance(state, CanaryState)
+        """The state, or a new one where the candidate is another than before, or its margins."""
+        trial = self.current(state)
         newcomer, _ = self._parties(models)
-        if newcomer is None or state.candidate == str(newcomer):
-            return state
-        return CanaryState(candidate=str(newcomer))
+        if newcomer is None or trial.candidate == str(newcomer):
+            return trial
+        return CanaryState(candidate=str(newcomer), about=self.about)
 
     def _decided(self, state: CanaryState, models: Sequence[ModelId]) -> CanaryState:
         newcomer, stable = self._parties(models)
@@ -230,6 +281,28 @@ class Canary(Bandit):
             return state
         reason = f"after {state.traffic[str(newcomer)].asked} queries it is as good as {stable}"
         return msgspec.structs.replace(state, verdict=PROMOTED, reason=reason)
+
+    def tally(self, state: State, model: ModelId) -> Tally:
+        """Its arm in this trial."""
+        return self.current(state).arms.get(str(model), UNTRIED)
+
+    def comparisons(self, state: State, models: Sequence[ModelId]) -> list[Comparison]:
+        """What is known of the three means."""
+        trial = self._trial(state, models)
+        newcomer, stable = self._parties(models)
+        if newcomer is None or stable is None:
+            return []
+        samples = zip(self._samples(trial, newcomer), self._samples(trial, stable), strict=True)
+        return [
+            Comparison(
+                what,
+                Mean(newcomer, new.number, new.mean, new.interval()),
+                Mean(stable, old.number, old.mean, old.interval()),
+                difference(new, old, ALPHA / len(MEANS)),
+                allowed,
+            )
+            for what, allowed, (new, old) in zip(MEANS, self.allowed, samples, strict=True)
+        ]
 
     def _samples(self, state: CanaryState, model: ModelId) -> tuple[Sample, Sample, Sample]:
         arm, seen = self.tally(state, model), state.traffic.get(str(model), Seen())

@@ -5,6 +5,8 @@ the cheapest thresholds whose answers are not wrong more often than those of the
 more than was agreed. On a thousand examples "not wrong more often" is easily luck, so that what
 counts is the upper end of Wilson's interval around the share of examples that the cascade gets
 wrong and the best model right. It may turn out that no cascade is worth it.
+
+What is right the application's loss tells, which judges the cascade when it serves.
 """
 
 import itertools
@@ -13,6 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from clipper.selection.losses import LOSSES
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -26,11 +30,18 @@ class Level(NamedTuple):
     """One model on the examples."""
 
     doubts: Floats
-    """float64[examples]: how unsure each output is."""
-    is_right: Flags
-    """bool[examples]"""
+    """float64[examples]: how unsure each output is; infinity where it has no probabilities."""
+    losses: Floats
+    """float64[examples]: what each output costs, from 0 to 1."""
     cost: float
-    """Seconds an example."""
+    """Seconds that one query alone takes."""
+    limit: float = 0.5
+    """An output that costs less is right."""
+
+    @property
+    def is_right(self) -> Flags:
+        """bool[examples]"""
+        return self.losses < self.limit
 
 
 class Fit(NamedTuple):
@@ -40,18 +51,28 @@ class Fit(NamedTuple):
     """Which models it asks, cheapest first; one is no cascade."""
     thresholds: tuple[float, ...]
     accuracy: float
+    loss: float
+    """On average."""
     cost: float
-    """Seconds a query, on average."""
+    """Seconds that one query alone takes, on average."""
     shares: tuple[float, ...]
     """Of the queries that each of them answers."""
     added_error: float
     """At most, at 95 per cent, more often wrong than the best model alone."""
 
 
+def right_below(loss: str) -> float:
+    """By this loss an output is right that costs less: less than to be undecided would, as a half
+    is where the label is 1.
+    """
+    return 0.5 if loss == "zero_one" else LOSSES[loss](1, 0.5)  # zero_one has nothing between
+
+
 def alone(levels: Sequence[Level], which: int) -> Fit:
     """One model for all."""
     level = levels[which]
-    return Fit((which,), (), float(level.is_right.mean()), level.cost, (1.0,), 0.0)
+    accuracy, loss = float(level.is_right.mean()), float(level.losses.mean())
+    return Fit((which,), (), accuracy, loss, level.cost, (1.0,), 0.0)
 
 
 def best_alone(levels: Sequence[Level]) -> Fit:
@@ -88,6 +109,7 @@ def evaluate(
     last = levels[chosen[-1]]
     total = len(last.is_right)
     is_open: Flags = np.ones(total, dtype=np.bool_)
+    losses: Floats = np.zeros(total)
     is_right: Flags = np.zeros(total, dtype=np.bool_)
     cost, shares = 0.0, []
     for place, which in enumerate(chosen):
@@ -95,13 +117,15 @@ def evaluate(
         cost += level.cost * float(is_open.mean())
         is_last = place == len(chosen) - 1
         settled = is_open if is_last else is_open & (level.doubts <= thresholds[place])
+        losses = np.where(settled, level.losses, losses)
         is_right = np.where(settled, level.is_right, is_right)
         shares.append(float(settled.mean()))
         is_open = is_open & ~settled
     lost = int((last.is_right & ~is_right).sum())
     won = int((is_right & ~last.is_right).sum())
     added = upper_share(lost, total) - won / total
-    return Fit(chosen, thresholds, float(is_right.mean()), cost, tuple(shares), added)
+    accuracy, loss = float(is_right.mean()), float(losses.mean())
+    return Fit(chosen, thresholds, accuracy, loss, cost, tuple(shares), added)
 
 
 def upper_share(count: int, total: int) -> float:
@@ -112,10 +136,13 @@ def upper_share(count: int, total: int) -> float:
 
 
 def _grid(levels: Sequence[Level]) -> list[tuple[float, ...]]:
-    """Quantiles of the doubts of each level, all combinations."""
+    """Quantiles of the doubts of each level, all combinations; none where one is never sure."""
     steps = max(2, int(MOST_COMBINATIONS ** (1 / len(levels))))
     axes = []
     for level in levels:
-        places = np.linspace(0, 1, min(steps, len(level.doubts)))
-        axes.append(sorted(set(np.quantile(level.doubts, places, method="lower").tolist())))
+        doubts = level.doubts[np.isfinite(level.doubts)]
+        if not len(doubts):
+            return []
+        places = np.linspace(0, 1, min(steps, len(doubts)))
+        axes.append(sorted(set(np.quantile(doubts, places, method="lower").tolist())))
     return list(itertools.product(*axes))

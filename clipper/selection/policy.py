@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from clipper.core.types import ModelId, Output
+from clipper.selection.sequential import Interval
 
 State = Any
 """A value that msgspec can write as JSON, and read as the policy's `state_type`."""
@@ -73,6 +74,29 @@ class Traffic(msgspec.Struct):
     """The sum of their squares."""
 
 
+class Mean(NamedTuple):
+    """Of what was seen of a model."""
+
+    model: ModelId
+    number: float
+    """How often it was seen."""
+    mean: float
+    interval: Interval
+    """Where the true mean is, at 95 per cent, however often one looks."""
+
+
+class Comparison(NamedTuple):
+    """A newcomer and the model that served before, in one respect."""
+
+    what: str
+    new: Mean
+    old: Mean
+    difference: Interval
+    """By how much the newcomer's true mean is above the other's; -1 to 1 if nothing is known."""
+    allowed: float
+    """So much above it may surely be."""
+
+
 class SelectionPolicy:
     """Decides which models answer, and learns from feedback."""
 
@@ -107,15 +131,13 @@ class SelectionPolicy:
         """
         raise NotImplementedError
 
+    def current(self, state: State) -> State:
+        """What of a state holds under these parameters, which may have been others before."""
+        return state
+
     def select(self, state: State, models: Sequence[ModelId], draw: float) -> Selection:
         """Choose among `models`, at least one; `draw` is uniform in [0, 1)."""
-        shares = self.shares(state, models)
-        for model, share in zip(models, shares, strict=True):
-            if draw < share:
-                return Selection((model,), share)
-            draw -= share
-        likely = max(range(len(models)), key=shares.__getitem__)  # the sum was a little below 1
-        return Selection((models[likely],), shares[likely])
+        return drawn(models, self.shares(state, models), draw)
 
     def escalate(
         self,
@@ -156,3 +178,17 @@ class SelectionPolicy:
     def tally(self, state: State, model: ModelId) -> Tally:
         """What is known of a model's losses."""
         return UNTRIED
+
+    def comparisons(self, state: State, models: Sequence[ModelId]) -> Sequence[Comparison]:
+        """What a trial compares, for people to look at; none where there is no trial."""
+        return ()
+
+
+def drawn(models: Sequence[ModelId], shares: Sequence[float], draw: float) -> Selection:
+    """The model in whose share the draw is, if they lie in this order; shares sum to 1."""
+    for model, share in zip(models, shares, strict=True):
+        if draw < share:
+            return Selection((model,), share)
+        draw -= share
+    likely = max(range(len(models)), key=shares.__getitem__)  # the sum was a little below 1
+    return Selection((models[likely],), shares[likely])

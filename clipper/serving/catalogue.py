@@ -148,7 +148,8 @@ class Catalogue:
     async def set_policy(self, name: str, policy: str, params: Mapping[str, Any]) -> None:
         """Give an application another selection policy, which begins with nothing learned.
 
-        The same policy with other parameters goes on with what it has.
+        The same policy with other parameters goes on with what it has, as far as that holds under
+        them.
 
         Raises:
             UnknownApplication, InvalidInput, Incompatible: it asks one model, and more are linked.

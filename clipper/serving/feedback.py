@@ -31,7 +31,7 @@ from clipper.serving.journal import Journal
 from clipper.serving.predictor import BACKGROUND_S, Predictor
 from clipper.serving.query import Query
 from clipper.serving.snapshot import SHARED, Route
-from clipper.serving.standing import Standing, standings
+from clipper.serving.standing import Report, report
 from clipper.serving.states import SelectionStates
 
 log = logging.getLogger(__name__)
@@ -188,7 +188,7 @@ class Feedback:
             raise UnknownApplication(f"No application with name '{app}' exists.")
         return route
 
-    async def standings(self, app: str, context: str) -> tuple[State, list[Standing]]:
+    async def report(self, app: str, context: str) -> Report:
         """What a context has learned, and how its models stand.
 
         Raises:
@@ -197,7 +197,7 @@ class Feedback:
         """
         route, state = self._route(app), await self.state(app, context)
         with blaming(route.policy):
-            return state, standings(route.policy, state, tuple(route.models))
+            return report(route.policy, state, tuple(route.models))
 
     async def state(self, app: str, context: str) -> State:
         """What a context has learned; None where nothing is ever learned.

@@ -188,8 +188,13 @@ def test_a_cascade_is_fitted_shown_and_applied(
     deploy(clipper, "dear", Guesses=0.0)
     application(clipper, "exp4", "cheap", "dear")
     data = examples(tmp_path / "held-out.jsonl", 1500)
-    found = json.loads(admin("app", "fit-cascade", "app", "--data", str(data), "--json"))
+    found, again = (
+        json.loads(admin("app", "fit-cascade", "app", "--data", str(data), "--json"))
+        for _ in range(2)
+    )
     assert len(found["models"]) == 2
+    first, second = ([one["cost"] for one in run["alone"]] for run in (found, again))
+    assert second == pytest.approx(first, rel=0.2), "what is cached by then costs no less"
     assert clipper.get_all_apps() == ["app"], "nothing is left behind"
     policy = {"name": "cascade", "models": ["cheap", "dear"], "thresholds": [0.3]}
     clipper.set_selection_policy("app", policy)

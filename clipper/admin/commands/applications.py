@@ -169,6 +169,7 @@ def unknown(name: str) -> ClipperRefused:
 
 
 BAR = 20
+PARTIES = ("candidate", "incumbent")
 
 
 @command(app, "selection")
@@ -180,6 +181,8 @@ def selection(
 ) -> None:
     """Show how the models of an application stand: weights, losses, and who is surely worse.
 
+    Of a canary also failures and latencies, and which differences are significant.
+
     Example: clipper-admin app selection digits --context user-17
     """
     learned = session.clipper.get_selection_state(name, context)
@@ -190,6 +193,11 @@ def selection(
     answers = sum(model["answers"] for model in models)
     columns = ("MODEL", "SHARE", "", "ANSWERS", "JUDGED", "LOSS", "95 % INTERVAL", "")
     session.table(columns, (_standing(model, answers) for model in models))
+    if comparisons := learned["comparisons"]:
+        names = [comparisons[0][party]["model"] for party in PARTIES]
+        session.table(
+            ("COMPARED", *names, "DIFFERENCE", "ALLOWED", ""), map(_compared, comparisons)
+        )
     session.say(_finding(learned))
 
 
@@ -207,21 +215,64 @@ def _standing(model: dict[str, Any], answers: int) -> tuple[object, ...]:
     )
 
 
+def _compared(comparison: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        comparison["what"],
+        *(_mean(comparison[party]) for party in PARTIES),
+        f"{comparison['difference_low']:+.4f} to {comparison['difference_high']:+.4f}",
+        f"{comparison['allowed']:g}",
+        _significance(comparison),
+    )
+
+
+def _mean(mean: dict[str, Any]) -> str:
+    if mean["mean"] is None:
+        return "-"
+    return f"{mean['mean']:.4f} ({mean['low']:.4f} to {mean['high']:.4f})"
+
+
+def _significance(comparison: dict[str, Any]) -> str:
+    """In words, what is known of a difference."""
+    if any(comparison[party]["mean"] is None for party in PARTIES):
+        return "not known yet"
+    if not comparison["is_significant"]:
+        return "no significant difference"
+    return f"significantly {'higher' if comparison['difference_low'] > 0 else 'lower'}"
+
+
 def _finding(learned: dict[str, Any]) -> str:
     """In words, what may be concluded."""
     if learned["verdict"]:
         return f"The trial is over: {learned['verdict']}, as {learned['reason']}."
+    if learned["comparisons"]:
+        return _trial(learned["comparisons"])
     judged = [model for model in learned["models"] if model["judged"]]
     if not judged:
         return f"No feedback has come yet: clipper-admin feedback {learned['application']} ..."
     if learned["reason"]:
         return f"The cascade asks its last model always: {learned['reason']}."
+    if learned["policy"] == "cascade":
+        return (
+            "The cascade is on. Each model is judged by the answers that it was sure of, the last "
+            "by all that it gave: their losses are about different queries."
+        )
     if len(judged) < 2:
         return "Nothing to compare: only one model was judged so far."
     best = min(judged, key=lambda model: model["loss"])
     if all(model["is_worse"] for model in judged if model is not best):
         return f"{best['model']} is the best: the difference is significant."
     return f"{best['model']} leads, but the difference is not significant yet."
+
+
+def _trial(comparisons: list[dict[str, Any]]) -> str:
+    candidate, incumbent = (comparisons[0][party]["model"] for party in PARTIES)
+    found = [
+        f"its {comparison['what']} is {_significance(comparison)}"
+        for comparison in comparisons
+        if comparison["is_significant"]
+    ]
+    known = ", ".join(found) if found else "no difference is significant yet"
+    return f"The trial of {candidate} against {incumbent} is open: {known}."
 
 
 @command(app, "set-policy")
@@ -234,7 +285,8 @@ def set_policy(
 ) -> None:
     """Give an application another selection policy; what the old one learned is forgotten.
 
-    The same policy with other parameters keeps what it learned.
+    The same policy with other parameters keeps what it learned, but for a canary with other margins
+    and a cascade with other thresholds, which begin anew.
 
     Example: clipper-admin app set-policy digits '{"name": "canary", "candidate": "svm:2"}'
     """

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from clipper.admin.cascades import Example, Said, ask_all, read_examples
+from clipper.admin.cascades import Said, ask_all, check_loss_judges, judge, read_examples
 from clipper.admin.commands.applications import Name, unknown
 from clipper.admin.errors import InvalidCall
 from clipper.admin.progress import progress
@@ -33,18 +33,26 @@ def fit_cascade(  # noqa: PLR0913 -- an option for each choice
         str, typer.Option(help="How unsure an output is: entropy, or top (its best class).")
     ] = "entropy",
     apply: Annotated[
-        bool, typer.Option("--apply", help="Give the application this cascade as its policy.")
+        bool,
+        typer.Option(
+            "--apply",
+            help="Give the application this cascade as its policy, without asking; nothing is "
+            "applied where one model alone is best.",
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Find out whether a cheap model can answer most queries, and a dear one the rest.
 
-    The linked models are asked for all examples. Their outputs have to be probabilities of classes.
-    It may turn out that one model alone is best.
+    The linked models are asked for all examples. Their outputs have to be probabilities of classes,
+    and what is right the application's loss tells. A model costs what one query alone takes, as its
+    replicas have measured it. It may turn out that one model alone is best.
 
     Example: clipper-admin app fit-cascade digits --data held-out.jsonl --tolerance 0.01
     """
-    from clipper.selection import fitting  # here, because numpy takes longer to load than most run
+    # Here, because numpy takes longer to load than most commands run.
+    from clipper.selection import fitting
+    from clipper.selection.cascade import SCORES
 
     application = session.clipper.get_app_info(name)
     if application is None:
@@ -54,19 +62,28 @@ def fit_cascade(  # noqa: PLR0913 -- an option for each choice
             f"Application {name} has {len(application['linked_models'])} models.",
             hint="Link a cheap one and a dear one first.",
         )
+    if score not in SCORES:
+        raise InvalidCall(
+            f"There is no score {score}.", hint=f"Choose one of: {', '.join(SCORES)}."
+        )
+    check_loss_judges(application["loss"])
     examples = read_examples(data)
     phase = ["begins"]
     with progress(session.err, "Asking the models", lambda: phase[0]):
         said = ask_all(session.clipper, application, examples, lambda text: phase.insert(0, text))
     said.sort(key=lambda one: one.cost_s)
-    levels = [_level(one, examples, score) for one in said]
+    limit = fitting.right_below(application["loss"])
+    levels = [
+        _level(one, losses, score, limit)
+        for one, losses in zip(said, judge(application, examples, said), strict=True)
+    ]
     found = fitting.fit(levels, tolerance)
     policy = {
         "name": "cascade",
         "models": [said[which].model for which in found.levels],
         "thresholds": list(found.thresholds),
         "score": score,
-        "tolerance": min(1.0, 1 - found.accuracy + tolerance),
+        "tolerance": min(1.0, found.loss + tolerance),
     }
     is_cascade = len(found.levels) > 1
     if as_json:
@@ -77,6 +94,7 @@ def fit_cascade(  # noqa: PLR0913 -- an option for each choice
                 "alone": alone,
                 "found": found._asdict(),
                 "policy": policy if is_cascade else None,
+                "cost_is": "seconds that one query alone takes, as the replicas have measured it",
             }
         )
     else:
@@ -84,33 +102,21 @@ def fit_cascade(  # noqa: PLR0913 -- an option for each choice
     if apply and is_cascade:
         session.clipper.set_selection_policy(name, policy)
         session.say(f"Application {name} has this cascade now.")
+    elif apply:
+        session.say(f"Nothing was applied: application {name} keeps its policy.")
     elif is_cascade and not as_json:
         session.say("Next: the same with --apply, to have the application use it.")
 
 
-def _level(said: Said, examples: list[Example], score: str) -> Any:
+def _level(said: Said, losses: list[float], score: str, limit: float) -> Any:
     import numpy as np
 
     from clipper.selection.cascade import SCORES, chances_of
     from clipper.selection.fitting import Level
-    from clipper.selection.losses import zero_one
 
-    if score not in SCORES:
-        raise InvalidCall(
-            f"There is no score {score}.", hint=f"Choose one of: {', '.join(SCORES)}."
-        )
     chances = [chances_of(output) for output in said.outputs]
     doubts = [float("inf") if one is None else SCORES[score](one) for one in chances]
-    is_right = [
-        zero_one(example.label, _decided(output)) == 0
-        for example, output in zip(examples, said.outputs, strict=True)
-    ]
-    return Level(np.array(doubts), np.array(is_right), said.cost_s)
-
-
-def _decided(output: Any) -> Any:
-    """The probability of the second of two classes as a choice."""
-    return int(output >= 0.5) if isinstance(output, float) and 0 <= output <= 1 else output
+    return Level(np.array(doubts), np.array(losses), said.cost_s, limit)
 
 
 def _show(session: Session, said: list[Said], levels: list[Any], found: Any, policy: Any) -> None:
@@ -120,6 +126,7 @@ def _show(session: Session, said: list[Said], levels: list[Any], found: Any, pol
     if len(found.levels) > 1:
         rows.append(_row(said, found))
     session.table(("WHO ANSWERS", "ACCURACY", "MS A QUERY", "SHARES"), rows)
+    session.say("MS A QUERY is what one query alone takes, as the replicas have measured it.")
     best = fitting.best_alone(levels)
     if len(found.levels) == 1:
         session.say(

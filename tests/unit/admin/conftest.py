@@ -28,6 +28,7 @@ class Refusal(Exception):
         self.answer = (status, {"error": {"code": code, "message": message, "hint": hint}})
 
 
+LATENCY = {"fixed_ms": 1.5, "per_query_ms": 0.01, "p99_factor": 1.1}
 FOUND_BY_AIMD = {"controller": "aimd", "size": None, "wait_ms": 0}
 
 
@@ -42,6 +43,12 @@ class FakeDaemon:
         self.tokens: dict[int, str] = {}
         self.down: set[int] = set()
         self.logs: list[str] = []
+        self.says: dict[str, Callable[[Any], Any]] = {}
+        """What models answer that do not add up their input."""
+        self.latencies: dict[str, Json | None] = {}
+        """Of those whose replicas take another time than others."""
+        self.selection: Json = {}
+        """What was learned, in place of nothing."""
         self.deploy_error = ""
         self.stuck = False
         self.status: Json = {
@@ -108,7 +115,9 @@ class FakeDaemon:
         query_id = next(self._ids)
         self.queries[query_id] = app
         if app["linked_models"]:
+            says = self.says.get(app["linked_models"][-1])
             output = sum(value) if isinstance(value, list) else value
+            output = says(value) if says else output
             return {"query_id": query_id, "output": output, "default": False, "models": ["m:1"]}
         return {
             "query_id": query_id,
@@ -148,6 +157,9 @@ class FakeDaemon:
                 return 201, self._add_application(body)
             case "GET", [name]:
                 return 200, self.apps[name]
+            case "PATCH", [name]:
+                self.apps[name] |= body
+                return 200, self.apps[name]
             case "DELETE", [name]:
                 del self.apps[name]
                 return 204, None
@@ -160,7 +172,8 @@ class FakeDaemon:
             case "GET", [name, "selection"]:
                 context = request.url.params.get("context", "0")
                 answer = {"application": name, "context": context, "policy": "single"}
-                return 200, answer | {"state": {"m": 0.5}}
+                answer |= {"models": [], "comparisons": [], "verdict": "", "reason": ""}
+                return 200, answer | {"state": {"m": 0.5}} | self.selection
         raise Refusal(405, "method_not_allowed", "No.")
 
     def _add_application(self, body: Json) -> Json:
@@ -168,7 +181,12 @@ class FakeDaemon:
             raise Refusal(409, "already_exists", f"application '{body['name']}' already exists")
         policy = body["selection_policy"]
         policy = {"name": policy} if isinstance(policy, str) else policy
-        defaults = {"loss": "zero_one", "on_overload": "default", "confidence_threshold": 0.0}
+        defaults = {
+            "loss": "zero_one",
+            "labels": {},
+            "on_overload": "default",
+            "confidence_threshold": 0.0,
+        }
         app: Json = {"linked_models": []} | defaults | body
         app |= {"selection_policy": policy, "slo_ms": body["latency_slo_micros"] / 1000}
         self.apps[body["name"]] = app
@@ -248,7 +266,7 @@ class FakeDaemon:
                 "last_exit": "",
                 "batch_size_limit": 16,
                 "limit_reason": "no full batch yet",
-                "latency": {"fixed_ms": 1.5, "per_query_ms": 0.01, "p99_factor": 1.1},
+                "latency": self.latencies.get(model["name"], LATENCY),
                 "batches": 3,
                 "queries": 40,
             }

@@ -30,6 +30,7 @@ def test_three_steps_serve_a_model(run: Any, daemon: Any) -> None:
         ("app", "list"),
         ("app", "show", "digits"),
         ("app", "show", "digits", "--context", "0"),
+        ("app", "selection", "digits"),
         ("model", "list"),
         ("model", "show", "m"),
         ("model", "show", "m", "1"),
@@ -72,6 +73,97 @@ def test_what_was_listed_can_be_read_by_people(run: Any, daemon: Any) -> None:
     assert "1 h 2 min" in run("status").stdout
     daemon.logs = ["[bold]loading", "ready"]
     assert run("model", "logs", "m", "1").stdout == "[bold]loading\nready\n"
+
+
+def standing(model: str, loss: float | None, **more: Any) -> dict[str, Any]:
+    known = {"judged": 50, "loss_low": 0.0, "loss_high": 1.0, "is_worse": False}
+    return {"model": model, "share": 0.5, "answers": 50, "loss": loss} | known | more
+
+
+def mean(model: str, value: float | None) -> dict[str, Any]:
+    return {"model": model, "seen": 50, "mean": value, "low": 0.01, "high": 0.99}
+
+
+def compared(what: str, new: float | None, old: float | None, low: float, high: float) -> Any:
+    return {
+        "what": what,
+        "candidate": mean("m:2", new),
+        "incumbent": mean("m:1", old),
+        "difference_low": low,
+        "difference_high": high,
+        "is_significant": low > 0 or high < 0,
+        "allowed": 0.05,
+    }
+
+
+def test_an_open_trial_says_what_is_compared_and_which_difference_is_significant(
+    run: Any, daemon: Any
+) -> None:
+    run(*CREATE)
+    daemon.selection = {
+        "policy": "canary",
+        "models": [standing("m:1", 0.1), standing("m:2", 0.2)],
+        "comparisons": [
+            compared("loss", 0.2, 0.1, -0.05, 0.25),
+            compared("share of failures", None, 0.0, -1, 1),
+            compared("latency (of the SLO)", 0.9, 0.4, 0.3, 0.7),
+        ],
+    }
+    result = run("app", "selection", "digits")
+    *_, header, loss, failures, latency = result.stdout.splitlines()
+    assert header.split() == ["COMPARED", "m:2", "m:1", "DIFFERENCE", "ALLOWED"]
+    assert "0.2000 (0.0100 to 0.9900)" in loss
+    assert "-0.0500 to +0.2500" in loss
+    assert loss.rstrip().endswith("no significant difference")
+    assert failures.rstrip().endswith("not known yet")
+    assert latency.rstrip().endswith("significantly higher")
+    finding = (
+        "The trial of m:2 against m:1 is open: its latency (of the SLO) is significantly higher."
+    )
+    assert finding in result.stderr
+    daemon.selection["comparisons"].pop()
+    assert "no difference is significant yet" in run("app", "selection", "digits").stderr
+    shown = json.loads(run("app", "selection", "digits", "--json").stdout)
+    assert shown["comparisons"] == daemon.selection["comparisons"]
+    daemon.selection |= {"verdict": "rolled back", "reason": "its loss is higher by 0.1 to 0.3"}
+    over = "The trial is over: rolled back, as its loss is higher by 0.1 to 0.3."
+    assert over in run("app", "selection", "digits").stderr
+
+
+@pytest.mark.parametrize(
+    ("learned", "finding"),
+    [
+        (
+            {"policy": "ab", "models": [standing("m:1", 0.1), standing("m:2", 0.2)]},
+            "m:1 leads, but the difference is not significant yet.",
+        ),
+        (
+            {
+                "policy": "ab",
+                "models": [standing("m:1", 0.1), standing("m:2", 0.4, is_worse=True)],
+            },
+            "m:1 is the best: the difference is significant.",
+        ),
+        (
+            {"policy": "ab", "models": [standing("m:1", None, judged=0)]},
+            "No feedback has come yet",
+        ),
+        (
+            {"policy": "cascade", "models": [standing("m:1", 0.1), standing("n:1", 0.2)]},
+            "The cascade is on.",
+        ),
+        (
+            {"policy": "cascade", "models": [standing("m:1", 0.1)], "reason": "it was wrong"},
+            "The cascade asks its last model always: it was wrong.",
+        ),
+    ],
+)
+def test_what_may_be_concluded_is_said_in_words(
+    run: Any, daemon: Any, learned: dict[str, Any], finding: str
+) -> None:
+    run(*CREATE)
+    daemon.selection = learned
+    assert finding in run("app", "selection", "digits").stderr
 
 
 def test_nothing_there_yet_says_what_to_do(run: Any) -> None:

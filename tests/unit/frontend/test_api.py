@@ -363,6 +363,7 @@ async def test_nothing_is_learned_under_a_policy_that_learns_nothing(
         "context": "0",
         "policy": "single",
         "models": [],
+        "comparisons": [],
         "verdict": "",
         "reason": "",
         "state": None,
@@ -391,6 +392,26 @@ async def test_how_models_stand_is_shown(admin: httpx.AsyncClient, services: Ser
     assert (standing["model"], standing["share"], standing["judged"]) == ("m:1", 1.0, 1)
     assert standing["loss_low"] <= standing["loss"] <= standing["loss_high"]
     assert not standing["is_worse"]
+
+
+async def test_a_trial_shows_what_it_compares(admin: httpx.AsyncClient, services: Services) -> None:
+    policy = {"name": "canary", "candidate": "m:1", "margin": 0.2}
+    await create(admin, selection_policy=policy)
+    for version in "12":
+        await deploy(admin, version=version)
+    await call(admin, "PUT", "/applications/a/links/m", expect=204)
+    assert await services.feedback.by_input("a", Input(b"\0" * 8), 1, None)
+    shown = await call(admin, "GET", "/applications/a/selection")
+    loss, failures, latency = shown["comparisons"]
+    assert (loss["what"], loss["allowed"], loss["is_significant"]) == ("loss", 0.2, False)
+    assert (loss["candidate"]["model"], loss["incumbent"]["model"]) == ("m:1", "m:2")
+    assert {loss["candidate"]["seen"], loss["incumbent"]["seen"]} == {0, 1}
+    assert (failures["candidate"]["mean"], latency["incumbent"]["mean"]) == (None, None)
+    change = {"selection_policy": {**policy, "margin": 0.3}}
+    await call(admin, "PATCH", "/applications/a", change)
+    shown = await call(admin, "GET", "/applications/a/selection")
+    assert shown["state"]["arms"] == {}
+    assert [model["judged"] for model in shown["models"]] == [0, 0]
 
 
 async def test_another_policy_begins_afresh_and_the_same_goes_on(

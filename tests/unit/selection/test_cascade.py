@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from clipper.core.errors import InvalidInput
 from clipper.core.outputs import output_of
 from clipper.core.types import ModelId
 from clipper.selection.cascade import Cascade, CascadeState, doubt, entropy
+from clipper.selection.policy import Lesson
 from tests.fakes.lessons import lesson
 
 CHEAP, DEAR, DEAREST = (ModelId(name, "1") for name in ("cheap", "dear", "dearest"))
@@ -17,6 +19,11 @@ SURE, UNSURE = output_of([0.98, 0.02]), output_of([0.55, 0.45])
 
 def cascade(**params: Any) -> Cascade:
     return Cascade(**{"models": ["cheap", "dear"], "thresholds": [0.3], **params})
+
+
+def sure(loss: float) -> Lesson:
+    """The cheap one was sure, and alone."""
+    return lesson((CHEAP,), {CHEAP: loss}, outputs={CHEAP: [0.98, 0.02]})
 
 
 def test_the_cheap_one_is_asked_first_whatever_order_they_were_linked_in() -> None:
@@ -65,8 +72,7 @@ def test_how_unsure_an_output_is() -> None:
 def test_where_sure_answers_turn_out_wrong_the_last_model_is_asked_always() -> None:
     policy, state = cascade(tolerance=0.05), CascadeState()
     for number in range(200):
-        loss = float(number % 3 == 0)
-        state = policy.observe(state, BOTH, lesson((CHEAP,), {CHEAP: loss}))
+        state = policy.observe(state, BOTH, sure(float(number % 3 == 0)))
     assert state.is_off
     assert "cheap:1" in state.reason
     assert policy.select(state, BOTH, 0.0).models == (DEAR,)
@@ -75,18 +81,115 @@ def test_where_sure_answers_turn_out_wrong_the_last_model_is_asked_always() -> N
 def test_as_long_as_they_are_as_good_as_agreed_it_stays() -> None:
     policy, state = cascade(tolerance=0.05), CascadeState()
     for number in range(500):
-        state = policy.observe(state, BOTH, lesson((CHEAP,), {CHEAP: float(number % 25 == 0)}))
+        state = policy.observe(state, BOTH, sure(float(number % 25 == 0)))
     assert not state.is_off
+    assert policy.tally(state, CHEAP).pulls == 500
 
 
 def test_of_those_who_were_asked_the_one_who_answered_is_judged() -> None:
     policy = cascade(tolerance=0.0)
     state = CascadeState()
+    outputs = {CHEAP: [0.55, 0.45], DEAR: [0.55, 0.45]}
     for _ in range(100):
-        state = policy.observe(state, BOTH, lesson((CHEAP, DEAR), {CHEAP: 1.0, DEAR: 0.0}))
+        told = lesson((CHEAP, DEAR), {CHEAP: 1.0, DEAR: 0.0}, outputs=outputs)
+        state = policy.observe(state, BOTH, told)
     assert not state.is_off
     assert policy.tally(state, CHEAP).pulls == 0
     assert policy.tally(state, DEAR).pulls == 100
+
+
+@pytest.mark.parametrize(
+    ("asked", "outputs"),
+    [
+        ((CHEAP,), {}),
+        ((CHEAP, DEAR), {}),
+        ((CHEAP,), {CHEAP: [0.55, 0.45]}),
+        ((CHEAP, DEAR), {CHEAP: [0.55, 0.45]}),
+        ((CHEAP,), {CHEAP: "cat"}),
+    ],
+    ids=["no output", "none from both", "unsure, alone", "unsure, dear one late", "no chances"],
+)
+def test_who_was_not_sure_is_not_blamed(
+    asked: tuple[ModelId, ...], outputs: dict[ModelId, Any]
+) -> None:
+    policy, state = cascade(tolerance=0.0), CascadeState()
+    for _ in range(300):
+        told = lesson(asked, dict.fromkeys(asked, 1.0), outputs=outputs)
+        state = policy.observe(state, BOTH, told)
+    assert not state.is_off
+    assert policy.tally(state, CHEAP).pulls == 0
+    assert policy.select(state, BOTH, 0.0).models == (CHEAP,)
+
+
+def test_a_sure_answer_is_judged_though_a_dearer_model_was_asked_in_vain() -> None:
+    policy, state = cascade(tolerance=0.05), CascadeState()
+    told = lesson((CHEAP, DEAR), {CHEAP: 1.0, DEAR: 1.0}, outputs={CHEAP: [0.98, 0.02]})
+    for _ in range(100):
+        state = policy.observe(state, BOTH, told)
+    assert state.is_off
+
+
+def test_while_the_dear_one_is_not_linked_unsure_answers_do_not_count_either() -> None:
+    policy, state = cascade(tolerance=0.05), CascadeState()
+    for _ in range(100):
+        told = lesson((CHEAP,), {CHEAP: 1.0}, outputs={CHEAP: [0.55, 0.45]})
+        state = policy.observe(state, (CHEAP,), told)
+    for _ in range(10):
+        state = policy.observe(state, BOTH, sure(0.0))
+    assert not state.is_off
+
+
+def switched_off(policy: Cascade) -> CascadeState:
+    state = policy.init()
+    for _ in range(100):
+        state = policy.observe(state, BOTH, sure(1.0))
+    assert policy.select(state, BOTH, 0.0).models == (DEAR,)
+    return state
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"thresholds": [0.1]},
+        {"models": ["cheap:1", "dear"]},
+        {"score": "top"},
+        {"tolerance": 0.5},
+    ],
+    ids=str,
+)
+def test_a_cascade_that_was_fitted_anew_is_on_again(params: dict[str, Any]) -> None:
+    state = switched_off(cascade(tolerance=0.05))
+    policy = cascade(**{"tolerance": 0.05, **params})
+    assert policy.select(state, BOTH, 0.0).models == (CHEAP,)
+    assert policy.current(state).reason == ""
+    assert policy.tally(state, CHEAP).pulls == 0
+    after = policy.observe(state, BOTH, sure(0.0))
+    assert not after.is_off
+    assert policy.tally(after, CHEAP).pulls == 1
+
+
+def test_with_the_same_parameters_it_stays_off() -> None:
+    state = switched_off(cascade(tolerance=0.05))
+    again = cascade(tolerance=0.05, forgetting=0.01)
+    assert again.select(state, BOTH, 0.0).models == (DEAR,)
+    assert again.observe(state, BOTH, sure(0.0)).is_off
+
+
+def test_a_state_that_does_not_say_what_was_checked_can_be_read_and_counts_for_nothing() -> None:
+    stored = b'{"arms": {"cheap:1": {"pulls": 9, "weight": 9.0, "loss": 9.0, "square": 9.0}}, '
+    stored += b'"is_off": true, "reason": "the sure answers of cheap:1 ..."}'
+    state = msgspec.json.decode(stored, type=CascadeState)
+    assert cascade().select(state, BOTH, 0.0).models == (CHEAP,)
+    assert not cascade().observe(state, BOTH, sure(0.0)).is_off
+
+
+def test_a_version_that_is_named_is_not_meant_by_the_name_alone() -> None:
+    policy = cascade(models=["m", "m:2"])
+    old, new = ModelId("m", "1"), ModelId("m", "2")
+    assert policy.select(policy.init(), (new, old), 0.0).models == (old,)
+    assert policy.escalate(policy.init(), (new, old), (old,), {old: UNSURE}) == new
+    both = {old: UNSURE, new: UNSURE}
+    assert policy.escalate(policy.init(), (new, old), (old, new), both) is None
 
 
 @pytest.mark.parametrize(
@@ -95,6 +198,8 @@ def test_of_those_who_were_asked_the_one_who_answered_is_judged() -> None:
         {"thresholds": []},
         {"thresholds": ["a"]},
         {"models": "cheap"},
+        {"models": ["cheap", "cheap"]},
+        {"models": ["cheap"], "thresholds": []},
         {"score": "luck"},
         {"tolerance": 2},
     ],

@@ -1,9 +1,11 @@
 """A split, a shadow, a canary: who answers, who is judged, and when the trial is over."""
 
 from collections import Counter
+from itertools import permutations
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 
 from clipper.core.errors import InvalidInput
@@ -29,6 +31,48 @@ def test_a_split_by_name_holds_for_every_version_and_leaves_out_the_others() -> 
     assert Split({"m": 1}).shares(None, (OLD, OTHER)) == [1.0, 0.0]
     assert Split({"gone": 1}).shares(None, (OLD, OTHER)) == [0.5, 0.5]
     assert Split().shares(None, (OLD, OTHER)) == [0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("split", "models"),
+    [
+        ({"m:2": 1, "m:1": 1}, (OLD, NEW)),
+        ({"m:2": 1, "m:1": 1}, (OLD, NEW, ModelId("m", "3"))),
+        ({"n": 2, "m:1": 1, "m:2": 1}, (OLD, NEW, OTHER)),
+        ({}, (OLD, OTHER)),
+    ],
+    ids=str,
+)
+def test_who_met_a_model_meets_it_again_whatever_order_they_come_in(
+    split: dict[str, float], models: tuple[ModelId, ...]
+) -> None:
+    draws = [number / 200 for number in range(200)]
+    for policy in (Split(split), Split(dict(reversed(split.items())))):
+        met = [policy.select(None, models, draw) for draw in draws]
+        assert {one.models[0] for one in met} == {
+            model for model in models if not split or str(model) in split or model.name in split
+        }
+        for order in permutations(models):
+            assert [policy.select(None, order, draw) for draw in draws] == met
+    named = Split({"m": 1, "n": 1})
+    for current in (OLD, NEW, ModelId("m", "10")):
+        sides = [named.select(None, (current, OTHER), draw).models[0].name for draw in draws]
+        assert sides == ["m"] * 100 + ["n"] * 100
+
+
+def test_a_new_version_that_has_no_weight_moves_nobody() -> None:
+    policy, draws = Split({"m:1": 1, "m:2": 1}), [number / 200 for number in range(200)]
+    before = [policy.select(None, (OLD, NEW), draw).models for draw in draws]
+    for current in (ModelId("m", "0"), ModelId("m", "3")):  # as it is, once it is made current
+        assert [policy.select(None, (current, OLD, NEW), draw).models for draw in draws] == before
+        assert [policy.select(None, (NEW, OLD, current), draw).models for draw in draws] == before
+
+
+def test_who_met_the_candidate_of_a_trial_meets_it_again() -> None:
+    policy, draws = Canary("n", share=0.25), [number / 200 for number in range(200)]
+    for order in permutations((OLD, OTHER)):
+        met = [policy.select(policy.init(), order, draw).models for draw in draws]
+        assert met == [(OLD,)] * 150 + [(OTHER,)] * 50
 
 
 @pytest.mark.parametrize("split", ["m", [1], {"m": 0}, {"m": "half"}])
@@ -120,6 +164,59 @@ def test_another_candidate_is_tried_anew() -> None:
     assert policy.shares(state, (OLD, newer)) == [0.95, 0.05]
     after = policy.observe(state, (OLD, newer), lesson((OLD,), {OLD: 0.0}))
     assert (after.candidate, after.verdict) == ("m:3", "")
+
+
+@pytest.mark.parametrize("params", [{"margin": 0.2}, {"failures": 0.1}, {"latency": 0.3}], ids=str)
+def test_other_margins_are_another_trial(params: dict[str, float]) -> None:
+    state, _ = trial(Canary("m:2", share=0.5), (0.1, 0.6), 5000)
+    assert state.verdict == ROLLED_BACK
+    policy = Canary("m:2", share=0.1, **params)
+    assert policy.shares(state, (OLD, NEW)) == [0.9, 0.1]
+    assert policy.current(state) == policy.init()
+    assert policy.tally(state, NEW).pulls == 0
+    after = policy.watch(state, (OLD, NEW), {NEW: Traffic(1, 0, 0.2, 0.04)})
+    assert (after.verdict, after.candidate, after.traffic["m:2"].asked) == ("", "m:2", 1)
+
+
+def test_another_share_or_patience_is_the_same_trial() -> None:
+    state, _ = trial(Canary("m:2", share=0.5), (0.1, 0.6), 5000)
+    policy = Canary("m:2", share=0.1, patience=5)
+    assert policy.shares(state, (OLD, NEW)) == [1.0, 0.0]
+    assert policy.observe(state, (OLD, NEW), lesson((OLD,), {OLD: 0.0})).verdict == ROLLED_BACK
+
+
+def test_a_verdict_that_does_not_say_what_was_allowed_stands() -> None:
+    stored = b'{"arms": {}, "traffic": {}, "candidate": "m:2", "verdict": "rolled back"}'
+    state = msgspec.json.decode(stored, type=CanaryState)
+    assert Canary("m:2").shares(state, (OLD, NEW)) == [1.0, 0.0]
+    after = Canary("m:2").watch(state, (OLD, NEW), {OLD: Traffic(1, 0, 0.2, 0.04)})
+    assert after.verdict == ROLLED_BACK
+    assert Canary("m:2", margin=0.2).shares(after, (OLD, NEW)) == [0.95, 0.05]
+
+
+def test_what_a_trial_compares_has_intervals() -> None:
+    policy = Canary("m:2", share=0.5)
+    state, _ = trial(policy, (0.1, 0.1), 1500, latency=(0.2, 0.25))
+    assert state.verdict == ""
+    loss, failures, latency = policy.comparisons(state, (OLD, NEW))
+    for one in (loss, failures, latency):
+        assert (one.new.model, one.old.model) == (NEW, OLD)
+        for mean in (one.new, one.old):
+            assert mean.number == pytest.approx(750, rel=0.1)
+            assert mean.interval.low <= mean.mean <= mean.interval.high
+        low, high = one.difference
+        assert low <= one.new.mean - one.old.mean <= high
+    assert latency.new.mean == pytest.approx(0.25, abs=0.02)
+    assert failures.new.mean == 0
+    assert (loss.allowed, failures.allowed, latency.allowed) == (0.05, 0.02, 0.1)
+    assert policy.comparisons(state, (OLD,)) == []
+    assert Split().comparisons(state, (OLD, NEW)) == ()
+
+
+def test_of_a_trial_that_has_not_begun_nothing_is_known() -> None:
+    policy = Canary("m:2")
+    for one in policy.comparisons(policy.init(), (OLD, NEW)):
+        assert (one.new.number, one.difference) == (0, (-1.0, 1.0))
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@ import pytest
 from clipper.core.types import ModelId
 from clipper.selection.arms import ArmsState
 from clipper.selection.bandits import EpsilonGreedy
+from clipper.selection.cascade import Cascade, CascadeState
 from clipper.selection.ensemble import Majority
 from clipper.selection.exp3 import Exp3, Exp3State
 from clipper.selection.policy import Tally
-from clipper.serving.standing import standings
+from clipper.serving.standing import report, standings
 
 A, B, C = (ModelId(name, "1") for name in "abc")
 
@@ -43,6 +44,23 @@ def test_of_few_lessons_nothing_is_sure() -> None:
 def test_who_was_never_judged_has_no_loss() -> None:
     _, unknown = standings(EpsilonGreedy(), known(0.1), (A, B))
     assert (unknown.loss, unknown.judged, unknown.is_worse) == (None, 0, False)
+
+
+def test_in_a_cascade_nobody_is_worse_because_losses_are_about_different_queries() -> None:
+    policy = Cascade(["a", "b"], [0.3])
+    state = CascadeState(known(0.4, 0.01).arms, about=policy.about)
+    one, other = standings(policy, state, (A, B))
+    assert (one.loss, other.loss) == pytest.approx((0.4, 0.01))
+    assert (one.is_worse, other.is_worse) == (False, False)
+
+
+def test_what_holds_under_other_parameters_only_is_not_reported() -> None:
+    policy = Cascade(["a", "b"], [0.3])
+    state = CascadeState(known(0.4, 0.01).arms, True, "so it was", policy.about)
+    shown = report(policy, state, (A, B))
+    assert (shown.state.reason, shown.models[0].judged) == ("so it was", 2000)
+    shown = report(Cascade(["a", "b"], [0.2]), state, (A, B))
+    assert (shown.state.reason, shown.models[0].judged) == ("", 0)
 
 
 def test_policies_that_learn_nothing_have_shares_only() -> None:

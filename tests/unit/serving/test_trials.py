@@ -169,10 +169,9 @@ def by_doubt(input: Input) -> Output:
     return output_of([0.99, 0.01] if len(input.data) < 3 else [0.6, 0.4])
 
 
-async def cascade(rig: Rig) -> dict[str, Any]:
-    replicas = await serve(
-        rig, "cascade", {"a:1": None, "b:1": [0.0, 1.0]}, models=["a", "b"], thresholds=[0.2]
-    )
+async def cascade(rig: Rig, **params: Any) -> dict[str, Any]:
+    values = {"a:1": None, "b:1": [0.0, 1.0]}
+    replicas = await serve(rig, "cascade", values, models=["a", "b"], thresholds=[0.2], **params)
     replicas["a:1"].behaviour.answer = by_doubt
     return replicas
 
@@ -214,6 +213,18 @@ async def test_a_cheap_model_that_fails_is_passed_over(rig: Rig) -> None:
     question = rig.ask(b"a")
     await rig.predictor.drain()
     assert question.value == [0.0, 1.0]
+
+
+async def test_a_cascade_goes_on_where_the_cheap_model_is_late(rig: Rig) -> None:
+    replicas = await cascade(rig, tolerance=0.05)
+    replicas["a:1"].behaviour.fixed_s = 2 * SLO_S
+    for number in range(100):
+        question = rig.ask(b"%d" % number)
+        await rig.predictor.drain()
+        assert question.answer.explanation
+        assert await rig.feedback.by_query("a", question.answer.id, 0, None)
+        await asyncio.sleep(2 * SLO_S)
+    assert not (await rig.feedback.state("a", "0")).is_off
 
 
 async def test_a_bandit_leaves_a_model_that_never_answers(rig: Rig) -> None:
