@@ -23,8 +23,11 @@ from clipper.selection.policy import Lesson, Selection, SelectionPolicy, State, 
 
 MODELS = tuple(ModelId(name, "1") for name in ("a", "b", "c"))
 DRAWS = (0.0, 0.25, 0.5, 0.75, 1 - 2**-53)
+SILENT = MODELS[1]
 SEVEN = output_of(7)
 NEARLY = 1e-9
+MOST_BYTES = 20_000
+"""Of a state about three models, as JSON: there may be one for each user."""
 
 
 class SelectionPolicyContract:
@@ -96,11 +99,57 @@ class SelectionPolicyContract:
                 state = policy.observe(state, MODELS, lesson)
         assert policy.select(state, MODELS, 0.5).models
 
+    def test_amounts_may_be_very_large(self, policy: SelectionPolicy) -> None:
+        state = learned(policy)
+        for large in (1e200, -1e200, [1e200, -1e200], [1e200, 0.5]):
+            for label in (large, 7, [1, 0]):
+                selection = policy.select(state, MODELS, 0.5)
+                output, confidence = policy.combine(
+                    state, selection.models, dict.fromkeys(selection.models, output_of(large))
+                )
+                assert msgspec.json.decode(output.json) == output.value
+                assert 0 <= confidence <= 1
+                asked = selection.models + selection.shadows
+                for outputs in (
+                    dict.fromkeys(asked, output_of(large)),
+                    {asked[0]: output_of(large), **dict.fromkeys(asked[1:], SEVEN)},
+                ):
+                    lesson = Lesson(selection, dict.fromkeys(asked, 0.0), outputs, label)
+                    state = policy.observe(state, MODELS, lesson)
+                    check(policy, state)
+
     def test_who_gave_no_output_is_learned_from(self, policy: SelectionPolicy) -> None:
         state = learned(policy)
         selection = policy.select(state, MODELS, 0.5)
         silent = Lesson(selection, dict.fromkeys(selection.models, 1.0), {}, 7)
         assert policy.select(policy.observe(state, MODELS, silent), MODELS, 0.5).models
+
+    def test_a_model_may_be_silent_for_ever(self, policy: SelectionPolicy) -> None:
+        state = policy.init()
+        for round_ in range(300):
+            selection = policy.select(state, MODELS, round_ % 97 / 97)
+            heard = lesson_of(selection, 0.5)
+            lesson = heard._replace(
+                outputs={model: out for model, out in heard.outputs.items() if model != SILENT},
+                losses={
+                    model: 1.0 if model == SILENT else loss
+                    for model, loss in heard.losses.items()
+                    if model != SILENT or model in selection.models
+                },
+            )
+            state = policy.observe(state, MODELS, lesson)
+        check(policy, state)
+        if policy.state_type is not None:
+            assert state != policy.init()
+
+    def test_versions_that_are_gone_are_forgotten(self, policy: SelectionPolicy) -> None:
+        state = policy.init()
+        for version in range(300):
+            models = tuple(ModelId(model.name, f"{version:040x}") for model in MODELS)
+            for draw in DRAWS:
+                selection = policy.select(state, models, draw)
+                state = policy.observe(state, models, lesson_of(selection, 0.5))
+        assert len(msgspec.json.encode(state)) < MOST_BYTES
 
     def test_what_it_learned_survives_the_store(self, policy: SelectionPolicy) -> None:
         if policy.state_type is None:
@@ -146,6 +195,15 @@ def lesson_of(selection: Selection, loss: float, output: Output = SEVEN) -> Less
     """All that were asked said the same."""
     asked = selection.models + selection.shadows
     return Lesson(selection, dict.fromkeys(asked, loss), dict.fromkeys(asked, output), 7)
+
+
+def check(policy: SelectionPolicy, state: State) -> None:
+    """The store can hold it, and models can be selected by it."""
+    if policy.state_type is not None:
+        assert msgspec.json.decode(msgspec.json.encode(state), type=policy.state_type) == state
+    shares = policy.shares(state, MODELS)
+    assert all(0 <= share <= 1 + NEARLY for share in shares)
+    assert math.isclose(sum(shares), 1)
 
 
 def learned(policy: SelectionPolicy, rounds: int = 50) -> State:

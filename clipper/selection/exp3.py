@@ -61,21 +61,21 @@ class Exp3(SelectionPolicy):
         return [weight / total for weight in weights]
 
     def observe(self, state: Exp3State, models: Sequence[ModelId], lesson: Lesson) -> Exp3State:
-        """Lower the weight of the model that was drawn by its loss."""
+        """Lower the weight of the model that was drawn by its loss; forget who is not linked."""
         (drawn,), propensity, _ = lesson.selection
-        loss = lesson.losses[drawn]
-        logs = {
-            str(model): math.log(share)
-            for model, share in zip(models, self.shares(state, models), strict=True)
-        }
-        key = str(drawn)
-        logs[key] = logs.get(key, 0.0) - self.eta * loss / (propensity + self.eta / 2)
+        if drawn not in models:
+            return state
+        key, loss = str(drawn), lesson.losses[drawn]
+        names = [str(model) for model in models]
+        logs = dict(zip(names, map(math.log, self.shares(state, models)), strict=True))
+        logs[key] -= self.eta * loss / (propensity + self.eta / 2)
         top = max(logs.values())
-        return Exp3State(
-            log_weights={model: max(FLOOR, weight - top) for model, weight in logs.items()},
-            pulls={**state.pulls, key: state.pulls.get(key, 0) + 1},
-            losses={**state.losses, key: state.losses.get(key, 0.0) + loss},
-        )
+        pulls = {name: state.pulls[name] for name in names if name in state.pulls}
+        pulls[key] = pulls.get(key, 0) + 1
+        losses = {name: state.losses[name] for name in names if name in state.losses}
+        losses[key] = losses.get(key, 0.0) + loss
+        log_weights = {name: max(FLOOR, weight - top) for name, weight in logs.items()}
+        return Exp3State(log_weights, pulls, losses)
 
     def tally(self, state: Exp3State, model: ModelId) -> Tally:
         """All lessons count alike; of the squares the most that they can be."""

@@ -12,10 +12,22 @@ Recursive Least-Squares Algorithm").
   the weights of those who gave it, less the weights of those who gave another; the right one is to
   score above 0, the wrong ones below. (The second moments count each observation with its
   p (1 - p), as Newton's method does.)
+
+What changes is learned anew because every lesson forgets a little. Where nothing is observed, as
+along the difference of two models that always say the same, that would let the inverse grow for
+ever ("estimator windup"). It is held there, and only there: where too little is known of a weight,
+it counts as observed where it began, which is what the ridge says of a fresh one. As with any other
+observation a matrix of rank one is taken from the inverse, so that it stays positive definite, and
+what is forgotten in other directions stays forgotten. A lesson does so for the weight that is known
+least.
+
+A model that is silent has no feature. In a sum the mean of the others takes its place, in answers
+and in lessons alike: the answer keeps its size, and the others are still taught.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from operator import mul
 from typing import Any
 
 import msgspec
@@ -27,6 +39,7 @@ from clipper.selection.combining import by_value, is_number, is_vector, key_of
 from clipper.selection.parameters import LEAST, check_range
 from clipper.selection.policy import (
     NOTHING_USUAL,
+    UNTRIED,
     Combination,
     Lesson,
     Selection,
@@ -35,9 +48,20 @@ from clipper.selection.policy import (
     Tally,
 )
 
-MOST_MOMENT = 1e6
-"""Forgetting inflates the inverse where nothing is observed; beyond that it is held."""
+MOST_FORGOTTEN = 100.0
+"""No weight is known less than a fresh one, by more than that (in variances)."""
+MOST_AMOUNT = 1e12
+"""Beyond that, a number is a mistake and no amount."""
+MOST_LENGTH = 100.0
+"""Of an observation's features; a longer one is scaled, label and all, so that it counts less.
+
+The inverse could not hold what it tells beside what it has not seen yet: floats have 16 digits.
+"""
+LONG_SILENT = 10
+"""Lessons; a model that has had no output for so many has no usual one either."""
 MOST_SCORE = 30.0
+Example = tuple[Sequence[float], float, bool]
+"""Features, the target, and whether it is a matter of right or wrong."""
 
 
 class LinearState(msgspec.Struct, frozen=True):
@@ -49,6 +73,8 @@ class LinearState(msgspec.Struct, frozen=True):
     inverse: list[list[float]] = []
     """Of the features' second moments."""
     arms: dict[str, Tally] = {}
+    silent: dict[str, int] = {}
+    """For how many lessons a model has had no output, up to the last one; only of those."""
 
 
 class Linear(SelectionPolicy):
@@ -106,8 +132,8 @@ class Linear(SelectionPolicy):
         """
         state = self._fitted(state, models)
         weights = dict(zip(models, state.weights, strict=True))
-        rows = self._rows(outputs.values())
-        if rows is None:
+        rows = self._rows(outputs)
+        if not rows:
             groups = by_value(outputs)
             scored = {
                 key: sum(weights[model] * (1 if model in names else -1) for model in outputs)
@@ -115,51 +141,59 @@ class Linear(SelectionPolicy):
             }
             best = max(scored, key=scored.__getitem__)
             return outputs[groups[best][0]], _sigmoid(scored[best])
-        values = dict(zip(outputs, rows, strict=True))
+        sizes = sum(map(abs, state.weights))
+        present = sum(abs(weights[model]) for model in rows)
+        first = next(iter(rows))
+        width, is_vector_output = len(rows[first]), isinstance(outputs[first].value, list)
         for model, output in usual.items():
-            row = self._rows([output])
-            if row is not None and len(row[0]) == len(rows[0]):
-                values[model] = row[0]
-        sums = [
-            sum(weights[model] * row[place] for model, row in values.items())
-            for place in range(len(rows[0]))
-        ]
-        sizes = sum(map(abs, weights.values()))
-        present = sum(abs(weights[model]) for model in outputs)
-        is_vector_output = isinstance(next(iter(outputs.values())).value, list)
+            row = (self._rows({model: output}) or {}).get(model)
+            if row and len(row) == width and state.silent.get(str(model), 0) < LONG_SILENT:
+                rows[model] = row
+        sums = [_dot(state.weights, column) for column in _columns(weights, rows)]
         return output_of(sums if is_vector_output else sums[0]), present / sizes if sizes else 0.0
 
     def observe(self, state: LinearState, models: Sequence[ModelId], lesson: Lesson) -> LinearState:
-        """Fit the weights to the label."""
+        """Fit the weights to the label; what came out as no finite number is not kept."""
         if not models:
             return state
         state = self._fitted(state, models)
         weights, inverse = list(state.weights), [list(row) for row in state.inverse]
+        kept = 1 - self.forgetting
         for features, target, is_vote in self._examples(weights, models, lesson):
-            self._fit(weights, inverse, features, target, is_vote)
-        arms = dict(state.arms)
-        for model in models:
+            self._fit(weights, inverse, features, target, is_vote, kept)
+            kept = 1.0  # a lesson lets go of a share once, however much it teaches
+        self._hold(weights, inverse)
+        if not math.isfinite(sum(weights) + sum(_diagonal(inverse))):
+            weights, inverse = state.weights, state.inverse
+        arms, silent = {}, {}
+        for name, model in zip(state.models, models, strict=True):
             if model in lesson.losses:
-                arms[str(model)] = _taught(arms.get(str(model), Tally()), lesson.losses[model])
-        return LinearState(state.models, weights, inverse, arms)
+                arms[name] = _taught(state.arms.get(name, UNTRIED), lesson.losses[model])
+                if model not in lesson.outputs:
+                    silent[name] = state.silent.get(name, 0) + 1
+            elif name in state.arms:
+                arms[name] = state.arms[name]
+        return LinearState(state.models, weights, inverse, arms, silent)
 
     def _examples(
         self, weights: list[float], models: Sequence[ModelId], lesson: Lesson
-    ) -> list[tuple[list[float], float, bool]]:
-        """Features, the target, and whether it is a matter of right or wrong."""
+    ) -> list[Example]:
+        """What the weights are to be fitted to."""
         outputs = {model: out for model, out in lesson.outputs.items() if model in models}
         if not outputs:
             return []
-        rows = self._rows(outputs.values())
+        rows = self._rows(outputs)
         if rows is not None:
-            targets = self._targets(lesson.label, len(rows[0]))
-            if targets is None or len(outputs) < len(models):
-                return []  # what an absent model would have said, nobody knows
-            values = dict(zip(outputs, rows, strict=True))
+            width = len(next(iter(rows.values()), ()))
+            targets = self._targets(lesson.label, width) if width else None
+            if targets is None:
+                return []
+            columns = _columns(dict(zip(models, weights, strict=True)), rows)
             return [
-                ([values[model][place] for model in models], target, False)
-                for place, target in enumerate(targets)
+                (column, target, False) for column, target in zip(columns, targets, strict=True)
             ]
+        if self.has_numbers:
+            return []
         groups = by_value(outputs)
         votes = {
             key: [
@@ -170,7 +204,7 @@ class Linear(SelectionPolicy):
         scores = {key: _dot(weights, features) for key, features in votes.items()}
         right = key_of(output_of(lesson.label))
         wrong = [key for key in votes if key != right]
-        examples = [(votes[right], 1.0, True)] if right in votes else []
+        examples: list[Example] = [(votes[right], 1.0, True)] if right in votes else []
         if wrong:
             examples.append((votes[max(wrong, key=scores.__getitem__)], 0.0, True))
         return examples
@@ -179,49 +213,74 @@ class Linear(SelectionPolicy):
         self,
         weights: list[float],
         inverse: list[list[float]],
-        features: list[float],
+        features: Sequence[float],
         target: float,
         is_vote: bool,
+        kept: float,
     ) -> None:
         """One step of recursive least squares, or of Newton's method for a vote."""
-        kept = 1 - self.forgetting
         score = _dot(weights, features)
         if is_vote:
             guess = _sigmoid(score)
             curvature = max(guess * (1 - guess), 0.01)
             error = (target - guess) / curvature
         else:
-            curvature, error = 1.0, target - score
+            length = max(1.0, math.hypot(*features) / MOST_LENGTH)
+            features = [feature / length for feature in features]
+            curvature, error = 1.0, (target - score) / length
         moved = [_dot(row, features) for row in inverse]
-        scale = kept / curvature + _dot(features, moved)
-        for place, move in enumerate(moved):
-            weights[place] += move / scale * error
-            row = inverse[place]
-            for other, second in enumerate(moved):
-                row[other] = (row[other] - move * second / scale) / kept
-        widest = max(inverse[place][place] for place in range(len(inverse)))
-        if widest > MOST_MOMENT:
+        reach = _dot(features, moved)
+        if reach < 0:  # not positive definite: rounding has eaten it up
+            inverse[:] = self._fresh(len(features))
+            moved = [feature / self.ridge for feature in features]
+            reach = _dot(features, moved)
+        scale = kept / curvature + reach
+        _step(weights, inverse, moved, error / scale, scale)
+        if kept < 1:
             for row in inverse:
-                row[:] = [number * MOST_MOMENT / widest for number in row]
+                row[:] = [number / kept for number in row]
 
-    def _rows(self, outputs: Iterable[Output]) -> list[list[float]] | None:
-        """Each output as a vector, all of one length; None where they are no amounts."""
-        values = [output.value for output in outputs]
+    def _hold(self, weights: list[float], inverse: list[list[float]]) -> None:
+        """Observe the weight that is known least where it began, if too little is known of it."""
+        most = MOST_FORGOTTEN / self.ridge
+        variances = _diagonal(inverse)
+        widest = max(variances)
+        if widest > most:
+            place = variances.index(widest)
+            scale = widest / (1 - most / widest)
+            _step(
+                weights, inverse, inverse[place], (1 / len(weights) - weights[place]) / scale, scale
+            )
+
+    def _fresh(self, count: int) -> list[list[float]]:
+        """The inverse where nothing was observed."""
+        return [
+            [float(row == column) / self.ridge for column in range(count)] for row in range(count)
+        ]
+
+    def _rows(self, outputs: Mapping[ModelId, Output]) -> dict[ModelId, list[float]] | None:
+        """Each output as a vector, all of one length; None where they are no amounts.
+
+        Who says an amount that cannot be meant is left out, as if it were silent.
+        """
+        values = [output.value for output in outputs.values()]
         if self.has_numbers and all(map(is_number, values)):
-            return [[float(value)] for value in values]
-        if all(isinstance(value, list) and value and is_vector(value) for value in values):
+            rows = [[float(value)] for value in values]
+        elif all(isinstance(value, list) and value and is_vector(value) for value in values):
             rows = [list(map(float, value)) for value in values]
-            return rows if len({len(row) for row in rows}) == 1 else None
-        return None
+            if len({len(row) for row in rows}) > 1:
+                return None
+        else:
+            return None
+        return {model: row for model, row in zip(outputs, rows, strict=True) if _are_meant(row)}
 
     def _targets(self, label: Any, width: int) -> list[float] | None:
         """What each place of the output should have been; a class has 1 at its own."""
         if width > 1 and type(label) is int and 0 <= label < width:
             return [float(place == label) for place in range(width)]
-        if width == 1 and is_number(label):
-            return [float(label)]
-        if isinstance(label, list) and len(label) == width and is_vector(label):
-            return list(map(float, label))
+        labels = label if isinstance(label, list) else [label]
+        if len(labels) == width and is_vector(labels) and _are_meant(labels):
+            return list(map(float, labels))
         return None
 
     def _fitted(self, state: LinearState, models: Sequence[ModelId]) -> LinearState:
@@ -242,19 +301,63 @@ class Linear(SelectionPolicy):
             ]
             for name, row in zip(names, known, strict=True)
         ]
-        return LinearState(names, weights, inverse, state.arms)
+        return LinearState(names, weights, inverse, state.arms, state.silent)
 
     def tally(self, state: LinearState, model: ModelId) -> Tally:
         """All lessons count alike."""
-        return state.arms.get(str(model), Tally())
+        return state.arms.get(str(model), UNTRIED)
 
 
 def _taught(arm: Tally, loss: float) -> Tally:
     return Tally(arm.pulls + 1, arm.weight + 1, arm.loss + loss, arm.square + loss * loss)
 
 
+def _columns(
+    weights: Mapping[ModelId, float], rows: Mapping[ModelId, list[float]]
+) -> list[tuple[float, ...]]:
+    """What the models said, float[places, models]; for the silent, what the others did on average.
+
+    The average goes by the sizes of the weights, so that it lies between the outputs whatever signs
+    the weights have, and each silent model counts with its own weight. Where all that are there
+    have the weight 0, they count alike.
+    """
+    mean: list[float] = []
+    if len(rows) < len(weights):
+        sizes = [abs(weights[model]) for model in rows]
+        total = sum(sizes)
+        shares = [size / total if total else 1 / len(rows) for size in sizes]
+        mean = [_dot(shares, column) for column in zip(*rows.values(), strict=True)]
+    said = [rows.get(model, mean) for model in weights]
+    return list(zip(*said, strict=True))
+
+
+def _step(
+    weights: list[float], inverse: list[list[float]], moved: list[float], by: float, scale: float
+) -> None:
+    """Move the weights by so much, and take the square of the move over `scale` from the inverse.
+
+    Both factors of the square are scaled alike, so that the inverse stays symmetric exactly.
+    """
+    root = math.sqrt(scale)
+    scaled = [move / root for move in moved]
+    for place, move in enumerate(moved):
+        weights[place] += move * by
+    for row, one in zip(inverse, scaled, strict=True):
+        for place, other in enumerate(scaled):
+            row[place] -= one * other
+
+
+def _diagonal(inverse: list[list[float]]) -> list[float]:
+    return [row[place] for place, row in enumerate(inverse)]
+
+
+def _are_meant(numbers: Sequence[float]) -> bool:
+    return min(numbers) >= -MOST_AMOUNT and max(numbers) <= MOST_AMOUNT
+
+
 def _dot(one: Sequence[float], other: Sequence[float]) -> float:
-    return sum(map(float.__mul__, one, other))
+    total: float = sum(map(mul, one, other))
+    return total
 
 
 def _sigmoid(score: float) -> float:

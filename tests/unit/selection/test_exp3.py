@@ -117,6 +117,20 @@ def test_feedback_on_a_model_that_is_no_longer_linked_changes_nothing_for_the_ot
     assert policy.shares(after, (A, B)) == pytest.approx(before)
 
 
+def test_models_that_are_no_longer_linked_are_forgotten() -> None:
+    policy = Exp3()
+    state = learn(policy, Exp3State(), {A: 0.5, B: 0.25}, draw=0.0)
+    state = learn(policy, state, {B: 0.25, C: 0.0}, draw=0.0)
+    assert set(state.log_weights) == {str(B), str(C)}
+    assert state.pulls == {str(B): 1}
+    assert state.losses == {str(B): 0.25}
+
+
+def test_nothing_is_kept_about_a_model_that_was_gone_before_its_feedback_came() -> None:
+    state = learn(Exp3(), Exp3State(), {A: 0.5, B: 0.25}, draw=0.0)
+    assert Exp3().observe(state, (A, B), lesson((C,), {C: 1.0})) == state
+
+
 def test_a_single_model_is_certain_whatever_it_costs() -> None:
     policy, state = Exp3(), Exp3State()
     for _ in range(100):
