@@ -2,33 +2,45 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from clipper.admin.errors import InvalidCall
 from clipper.core.outputs import output_of
-from clipper.core.types import model_id
-from clipper.selection.policy import Selection
-from clipper.selection.replay import Logged
+from clipper.core.types import ModelId, model_id
+from clipper.selection.logged import By, Logged, Watched
+from clipper.selection.policy import Selection, Traffic
 
 
-def read_decisions(file: Path, app: str | None) -> tuple[list[Logged], str]:
-    """The decisions of an application, or of the only one there is, and its loss.
+class Decisions(NamedTuple):
+    """What an application's log has, in its order."""
+
+    events: list[Logged | Watched]
+    loss: str
+    """By which the application judges, or did last."""
+
+
+def read_decisions(file: Path, app: str | None) -> Decisions:
+    """The decisions of an application, or of the only one there is.
 
     Raises:
         InvalidCall: no such file, no such decisions, or a line that is none.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidCall(f"{file} cannot be read: {error}.", hint="Name a decision log.") from None
-    decisions: list[Logged] = []
+    events: list[Logged | Watched] = []
     apps: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
+        if not line:
+            continue
         try:
             row = json.loads(line)
             if app in (None, row["app"]):
                 apps[row["app"]] = row["loss"]
-                decisions.append(_logged(row))
+                events.append(_event(row))
         except (ValueError, KeyError, TypeError, AttributeError):
             raise InvalidCall(
                 f"Line {number} of {file} is no decision.",
@@ -39,20 +51,33 @@ def read_decisions(file: Path, app: str | None) -> tuple[list[Logged], str]:
             f"{file} has decisions of several applications.",
             hint=f"Choose one: --app {' or --app '.join(sorted(apps))}.",
         )
-    if not decisions:
+    if not any(isinstance(event, Logged) for event in events):
         raise InvalidCall(f"{file} has no decisions of {app or 'any application'}.", hint="")
-    return decisions, apps[next(iter(apps))]
+    return Decisions(events, apps[next(iter(apps))])
 
 
-def _logged(row: dict[str, Any]) -> Logged:
-    linked, asked, shadows = (
-        tuple(map(model_id, row[key])) for key in ("linked", "asked", "shadows")
-    )
+def _event(row: dict[str, Any]) -> Logged | Watched:
+    """A line; one without a kind, as they once were, is a lesson."""
+    params = dict(row["policy"])
+    by = By(params.pop("name"), json.dumps(params, sort_keys=True), row["loss"])
+    if row.get("kind", "lesson") == "traffic":
+        counts = msgspec.convert(row["counts"], dict[str, Traffic])
+        return Watched(
+            _models(row["linked"]), {model_id(name): counts[name] for name in counts}, by
+        )
+    selection = Selection(_models(row["asked"]), float(row["propensity"]), _models(row["shadows"]))
+    if not (selection.models and 0 < selection.propensity <= 1):
+        raise ValueError
     return Logged(
         str(row["context"]),
-        linked,
-        Selection(asked, float(row["propensity"]), shadows),
+        _models(row["linked"]),
+        selection,
         {model_id(name): output_of(value) for name, value in row["outputs"].items()},
         row["label"],
         {model_id(name): float(value) for name, value in row["losses"].items()},
+        by,
     )
+
+
+def _models(names: list[str]) -> tuple[ModelId, ...]:
+    return tuple(map(model_id, names))

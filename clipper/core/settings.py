@@ -122,7 +122,8 @@ class Settings(BaseModel):
     decision_log: str = Field(
         "",
         description="file to which each lesson of each selection policy is appended as a line of "
-        "JSON, for clipper-admin replay; none by default",
+        "JSON, for clipper-admin replay; readable by its owner only, and at 256 MiB renamed to "
+        "FILE.1, in the place of the one before; none by default",
     )
     policies_dir: str = Field(
         "",

@@ -142,3 +142,15 @@ LOSSES: dict[str, Callable[[Any, Any], float]] = {
     "log": log,
     "given": given,
 }
+
+
+def check_loss(name: str) -> None:
+    """Whether there is a loss of this name.
+
+    Raises:
+        InvalidInput: there is not.
+    """
+    if name not in LOSSES:
+        raise InvalidInput(
+            f"There is no loss '{name}'.", hint=f"Choose one of: {', '.join(LOSSES)}."
+        )

@@ -106,7 +106,7 @@ class Feedback:
             return False
         record.is_judged = True
         try:
-            is_news = await self._learn(route, route.scope(record.context), lesson, query_id)
+            is_news = await self._learn(route, record.context, lesson, query_id)
         except BaseException:
             record.is_judged = False
             raise
@@ -144,8 +144,8 @@ class Feedback:
             return False
         return await self.by_query_here(app, query.id, label, query.context)
 
-    async def _learn(self, route: Route, scope: str, lesson: Lesson, query_id: int) -> bool:
-        models = tuple(route.models)
+    async def _learn(self, route: Route, context: str, lesson: Lesson, query_id: int) -> bool:
+        models, scope = tuple(route.models), route.scope(context)
 
         def learn(state: State) -> State:
             with blaming(route.policy):
@@ -158,7 +158,7 @@ class Feedback:
             if model in route.names:
                 route.stats.judge(route.names[model], loss)
         if self._decisions is not None:
-            self._decisions.note(route, scope, query_id, lesson)
+            self._decisions.note(route, context, query_id, lesson)
         await self._taught(route.key, scope)
         return True
 
@@ -180,6 +180,9 @@ class Feedback:
             except BaseException:
                 route.traffic.give_back(counts)
                 raise
+            if self._decisions is not None:
+                state = await self._states.load(route.key, SHARED, route.policy)
+                self._decisions.note_traffic(route, counts, state)
             await self._taught(route.key, SHARED)
 
     def _route(self, app: str) -> Route:

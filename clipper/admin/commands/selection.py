@@ -170,25 +170,35 @@ def replay(  # noqa: PLR0913 -- an option for each choice
 ) -> None:
     """Find out from logged decisions what another policy would have cost.
 
+    Where one model was asked for each decision, only those count that the policy would have taken:
+    the loss is that of as many first decisions of its own as the log can tell of.
+
     \b
     Example:
       clipper-admin replay decisions.jsonl --app digits --policy exp3 --policy '{"name": "ucb1"}'
     """
     from clipper.admin.decisions import read_decisions
+    from clipper.core.errors import InvalidInput
     from clipper.selection import own
+    from clipper.selection.losses import check_loss
     from clipper.selection.policies import make_policy
     from clipper.selection.replay import evaluate
 
     if policies_dir is not None:
         own.use(str(policies_dir))
-    decisions, known_loss = read_decisions(file, app)
-    chosen_loss = loss or known_loss
+    log = read_decisions(file, app)
+    chosen_loss = loss or log.loss
     rows = []
     for text in policy:
         asked = parse_json(text, "--policy") if text.startswith("{") else {"name": text}
         params = {key: value for key, value in asked.items() if key != "name"}
-        made = make_policy(str(asked.get("name")), params, chosen_loss)
-        rows.append({"policy": text, **evaluate(made, decisions, chosen_loss, seed)._asdict()})
+        try:
+            check_loss(chosen_loss)
+            made = make_policy(str(asked.get("name")), params, chosen_loss)
+            estimate = evaluate(made, log.events, chosen_loss, seed)
+        except InvalidInput as error:
+            raise InvalidCall(error.message, hint=error.hint) from error
+        rows.append({"policy": text, **estimate._asdict()})
     if as_json:
         session.show_json(rows)
         return
@@ -198,12 +208,11 @@ def replay(  # noqa: PLR0913 -- an option for each choice
 
 def _estimate(row: dict[str, Any]) -> tuple[object, ...]:
     low, high = row["interval"]
-    doubtful = abs(row["mean_weight"] - 1) > 0.2
     return (
         row["policy"],
         f"{row['loss']:.4f}",
         f"{low:.4f} to {high:.4f}",
         row["decisions"],
         round(row["used"]),
-        "doubtful: the log hardly tries what it would" if doubtful else "",
+        row["doubt"] and f"doubtful: {row['doubt']}",
     )
