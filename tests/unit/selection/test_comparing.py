@@ -167,7 +167,7 @@ def test_another_candidate_is_tried_anew() -> None:
 
 
 @pytest.mark.parametrize("params", [{"margin": 0.2}, {"failures": 0.1}, {"latency": 0.3}], ids=str)
-def test_other_margins_are_another_trial(params: dict[str, float]) -> None:
+def test_other_margins_are_another_trial(params: dict[str, Any]) -> None:
     state, _ = trial(Canary("m:2", share=0.5), (0.1, 0.6), 5000)
     assert state.verdict == ROLLED_BACK
     policy = Canary("m:2", share=0.1, **params)
