@@ -27,8 +27,8 @@ DEAD_BAND = 0.1
 class Fifo(BatchQueue):
     """First in, first out."""
 
-    def _push(self, task: Task, due: float) -> None:
-        task.queued_at = self._now()
+    def _push(self, task: Task, due: float, now: float) -> None:
+        task.queued_at = now
         task.is_queued = True
         self._sequence = task.number = self._sequence + 1
         task.due = 0.0
@@ -41,7 +41,7 @@ class Plain(Scheduler):
     """Whoever is free takes what comes next."""
 
     def submit(self, task: Task) -> None:
-        self.queue.put(task)
+        self.queue.put(task, self._now())
         self._wake()
 
     def _next(self, member: Member, limit: int) -> Taken | Rest:

@@ -119,7 +119,7 @@ class BatchQueue:
             return len(line)
         return bisect_left(line, (deadline,))
 
-    def put(self, task: Task) -> None:
+    def put(self, task: Task, now: float) -> None:
         """Queue a task.
 
         Raises:
@@ -130,21 +130,22 @@ class BatchQueue:
                 f"The queue is full: {len(self._line)} queries, {self.bytes} bytes wait already.",
                 hint="Retry later, or add replicas.",
             )
-        self._push(task, task.deadline)
+        self._push(task, task.deadline, now)
 
     def put_back(self, tasks: Sequence[Task]) -> None:
         """Queue tasks again that are with a replica; they were admitted, so no limit applies."""
+        now = self._now()
         for task in tasks:
             queued_at = task.queued_at
-            self._push(task, task.deadline)
+            self._push(task, task.deadline, now)
             if task.sent:  # a copy; the other one may answer first, and tells how long it waited
                 task.queued_at = queued_at
             else:  # the batch that it was in has come to nothing
                 task.batch = None
 
-    def _push(self, task: Task, due: float) -> None:
+    def _push(self, task: Task, due: float, now: float) -> None:
         line = self._line
-        task.queued_at = self._now()
+        task.queued_at = now
         task.is_queued = True
         task.due = due
         self._sequence = task.number = number = self._sequence + 1
@@ -169,10 +170,8 @@ class BatchQueue:
         if deadline > task.deadline:
             task.deadline = deadline
         elif deadline < task.due and task.is_queued:
-            queued_at = task.queued_at
             self.withdraw(task)
-            self._push(task, deadline)
-            task.queued_at = queued_at
+            self._push(task, deadline, task.queued_at)
 
     def _left(self, tasks: Sequence[Task]) -> None:
         for task in tasks:

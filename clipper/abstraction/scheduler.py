@@ -123,22 +123,26 @@ class Scheduler:
         """
         queue = self.queue
         if self._idle:
-            queue.put(task)
+            queue.put(task, self._now())
             # Whoever waits for a full batch waits for the first of it, which may be another now.
             if len(queue) >= self._enough or queue.head is task:
                 self._wake()
             return
-        if self.is_hopeless(task.deadline):
+        now = self._now()
+        if self._last is not None and self._is_hopeless(self._last, task.deadline, now):
             queue.stats.shed += 1
             raise Shed()
-        queue.put(task)
+        queue.put(task, now)
 
     def is_hopeless(self, deadline: float) -> bool:
         """Whether a query with this deadline, were it submitted now, would be late."""
         if self._idle or self._last is None:
             return False
-        member, size, is_crowded = self._last
-        now, free_at = self._now(), member.busy_until
+        return self._is_hopeless(self._last, deadline, self._now())
+
+    def _is_hopeless(self, last: tuple[Member, int, bool], deadline: float, now: float) -> bool:
+        member, size, is_crowded = last
+        free_at = member.busy_until
         # No batch is expected to take longer than the objective: mostly that is all to be known.
         latest_at = (free_at if free_at > now else now) + member.control.objective_s
         if deadline > latest_at and len(self.queue) < size:

@@ -41,6 +41,7 @@ BACKGROUND_S = 60.0
 """How long may pass until a model has time for what nobody waits for."""
 SLACK = 1e-9
 """Of a confidence: two ninths, added up, may be a little less."""
+NOBODY: Sequence[ServedModel] = ()
 LOADING_SHARE = 0.5
 """Of the time that a query has, so much may go by until its selection state is there."""
 
@@ -140,13 +141,15 @@ class Predictor:
             asked = [models[model] for model in selection.models]
             if not asked:
                 raise ValueError("nobody was selected")
-            shadows = [models[model] for model in selection.shadows]
+            shadows = (
+                [models[model] for model in selection.shadows] if selection.shadows else NOBODY
+            )
         except Exception as error:  # noqa: BLE001 -- it may be the owner's own code
             self._blame(query, error)
             return
         if query.is_lesson and selection.shadows:
             selection = Selection(selection.models + selection.shadows, selection.propensity)
-            asked, shadows = asked + shadows, []
+            asked, shadows = [*asked, *shadows], NOBODY
         query.selection = selection
         query.missing = len(asked)
         for served in shadows:

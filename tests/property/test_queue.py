@@ -35,7 +35,7 @@ class QueueMachine(RuleBasedStateMachine):
         asked = Asked(bytes(size), self.now + deadline)
         is_full = len(self.queued) >= LIMIT or self.bytes + size > LIMIT_BYTES
         try:
-            self.queue.put(asked.task)
+            self.queue.put(asked.task, self.now)
         except QueueFull:
             assert is_full
         else:

@@ -30,7 +30,7 @@ def forecast_of(*members: Member, size: int = 10, is_crowded: bool = False) -> F
 def queue_of(*deadlines: float) -> BatchQueue:
     queue = BatchQueue(1000, 1000, lambda: 0.0, ModelStats())
     for deadline in deadlines:
-        queue.put(Asked(b"1", deadline).task)
+        queue.put(Asked(b"1", deadline).task, 0.0)
     return queue
 
 

@@ -37,7 +37,7 @@ def queue(clock: Clock, stats: ModelStats) -> BatchQueue:
 def put(queue: BatchQueue, *deadlines: float, data: bytes = b"1") -> list[Asked]:
     asked = [Asked(data, deadline) for deadline in deadlines]
     for one in asked:
-        queue.put(one.task)
+        queue.put(one.task, queue._now())
     return asked
 
 
@@ -94,7 +94,7 @@ def test_a_full_queue_refuses_and_keeps_what_it_has(queue: BatchQueue, stats: Mo
     put(queue, *[1.0] * LIMIT)
     refused = Asked()
     with pytest.raises(QueueFull, match="The queue is full: 4 queries, 4 bytes wait already"):
-        queue.put(refused.task)
+        queue.put(refused.task, queue._now())
     assert len(queue) == stats.queue_depth == LIMIT
     assert refused.settled == [], "whoever asked learned it from the exception"
     assert refused.task not in pop(queue, 10)
@@ -306,7 +306,7 @@ def grouped(queue: BatchQueue, *sizes: int) -> list[list[Task]]:
         asked = [Asked(b"1", 1.0) for _ in range(size)]
         for one in asked:
             one.task.group = group
-            queue.put(one.task)
+            queue.put(one.task, queue._now())
         requests.append([one.task for one in asked])
     return requests
 
