@@ -238,9 +238,11 @@ class Canary(Sticky):
     ) -> CanaryState:
         """Remember failures and latencies, and decide."""
         trial = self._trial(state, models)
-        seen = dict(trial.traffic)
+        linked = set(map(str, models))
+        seen = {model: known for model, known in trial.traffic.items() if model in linked}
         for model, more in traffic.items():
-            seen[str(model)] = seen.get(str(model), Seen()).after(more)
+            if str(model) in linked:
+                seen[str(model)] = seen.get(str(model), Seen()).after(more)
         return self._decided(msgspec.structs.replace(trial, traffic=seen), models)
 
     def _parties(self, models: Sequence[ModelId]) -> tuple[ModelId | None, ModelId | None]:

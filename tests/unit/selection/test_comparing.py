@@ -226,3 +226,13 @@ def test_of_a_trial_that_has_not_begun_nothing_is_known() -> None:
 def test_a_trial_that_is_none_is_refused(params: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match="canary got"):
         Canary(**params)
+
+
+def test_a_canary_forgets_the_traffic_of_versions_that_are_gone() -> None:
+    policy = Canary("m:new")
+    state, newcomer = policy.init(), ModelId("m", "new")
+    for version in range(300):
+        stable = ModelId("m", f"{version:040}")
+        seen = {model: Traffic(5, 1, 1.0, 0.5) for model in (stable, newcomer)}
+        state = policy.watch(state, (stable, newcomer), seen)
+    assert set(state.traffic) == {str(stable), "m:new"}
