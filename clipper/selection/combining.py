@@ -25,6 +25,7 @@ Outputs = Mapping[ModelId, Output]
 PLAIN = frozenset((str, int, float))
 """Types of values that are keys themselves."""
 NUMBERS = (float, int)
+NO_VECTOR = -1
 Combine = Callable[[Weights, Outputs, Outputs], Combination]
 """(weights, outputs, the usual outputs of others that were asked)"""
 
@@ -71,41 +72,35 @@ def _frozen(value: Any) -> Any:
 
 
 def mean(weights: Weights, outputs: Outputs, usual: Outputs = NOTHING_USUAL) -> Combination:
-    """The weighted mean of numbers, or of vectors of one length; the vote where it is neither.
-
-    Whoever has answered agrees.
+    """The weighted mean of numbers, or of vectors of one length, whichever most of the weight says;
+    the vote where it is neither. Whoever says the like agrees.
     """
-    values = [output.value for output in outputs.values()]
-    if all(map(is_number, values)):
-        usual = {model: output for model, output in usual.items() if is_number(output.value)}
-        combined: Any = sum(
-            share * output.value for share, output in _shared(weights, {**outputs, **usual})
-        )
-        return output_of(combined), _share(outputs, weights)
-    combined = _mean_vector(weights, outputs, usual)
-    if combined is None:
+    alike = of_one_shape(weights, outputs)
+    if not alike:
         return vote(weights, outputs)
-    return output_of(combined), _share(outputs, weights)
+    return output_of(_mean(weights, alike, usual)), _share(alike, weights)
 
 
 def scores(weights: Weights, outputs: Outputs, usual: Outputs = NOTHING_USUAL) -> Combination:
     """The weighted mean of score vectors; whoever has the same best class agrees.
 
-    Where outputs are no vectors of one length, as `mean` does.
+    Where most of the weight is not of vectors of one length, as `mean` does.
     """
-    combined = _mean_vector(weights, outputs, usual)
-    if combined is None:
+    alike = of_one_shape(weights, outputs)
+    combined = _mean(weights, alike, usual) if alike else None
+    if not isinstance(combined, list):
         return mean(weights, outputs, usual)
     best = best_class(combined)
-    agreeing = [model for model, output in outputs.items() if best_class(output.value) == best]
+    agreeing = [model for model, output in alike.items() if best_class(output.value) == best]
     return output_of(combined), _share(agreeing, weights)
 
 
 def labels(weights: Weights, outputs: Outputs, usual: Outputs = NOTHING_USUAL) -> Combination:
-    """As `scores` where outputs are score vectors, else the vote."""
-    first = next(iter(outputs.values())).value
-    if isinstance(first, list) and first and is_vector(first):
-        return scores(weights, outputs, usual)
+    """As `scores` where most of the weight is of score vectors, else the vote."""
+    if any(type(output.value) is list for output in outputs.values()):
+        alike = of_one_shape(weights, outputs)
+        if alike and isinstance(next(iter(alike.values())).value, list):
+            return scores(weights, outputs, usual)
     return vote(weights, outputs)
 
 
@@ -148,21 +143,38 @@ def _shared(weights: Weights, outputs: Outputs) -> list[tuple[float, Output]]:
     return [(weights[model] / present, output) for model, output in outputs.items()]
 
 
-def _mean_vector(weights: Weights, outputs: Outputs, usual: Outputs) -> list[float] | None:
-    """The weighted mean of vectors of one length; None if they are no such vectors."""
-    values = [output.value for output in outputs.values()]
-    length = len(values[0]) if isinstance(values[0], list) else -1
-    if not all(_fits(value, length) for value in values):
-        return None
-    fitting = {model: output for model, output in usual.items() if _fits(output.value, length)}
-    shared = _shared(weights, {**outputs, **fitting})
+def of_one_shape(weights: Weights, outputs: Outputs) -> Outputs:
+    """The numbers among the outputs, or the vectors of one length: what most of the weight says.
+
+    Whoever says anything else has nothing to do with an average. Empty where most of the weight
+    says neither.
+    """
+    groups: dict[int | None, dict[ModelId, Output]] = {}
+    for model, output in outputs.items():
+        groups.setdefault(length_of(output.value), {})[model] = output
+    heaviest = next(iter(groups))
+    if len(groups) > 1:
+        heaviest = max(groups, key=lambda shape: sum(weights[model] for model in groups[shape]))
+    return {} if heaviest is None else groups[heaviest]
+
+
+def _mean(weights: Weights, alike: Outputs, usual: Outputs) -> Any:
+    """Of outputs of one shape, and of what is usual and has that shape too."""
+    shape = length_of(next(iter(alike.values())).value)
+    fitting = {model: output for model, output in usual.items() if length_of(output.value) == shape}
+    shared = _shared(weights, {**alike, **fitting})
+    if shape == NO_VECTOR:
+        return sum(share * output.value for share, output in shared)
     shares = [share for share, _ in shared]
     columns = zip(*(map(float, output.value) for _, output in shared), strict=True)
     return [sum(map(float.__mul__, shares, column)) for column in columns]
 
 
-def _fits(value: Any, length: int) -> bool:
-    return isinstance(value, list) and len(value) == length and is_vector(value)
+def length_of(value: Any) -> int | None:
+    """How many numbers a vector has, NO_VECTOR for a bare number; None of what is neither."""
+    if isinstance(value, list):
+        return len(value) if value and is_vector(value) else None
+    return NO_VECTOR if is_number(value) else None
 
 
 def is_vector(values: list[Any]) -> bool:

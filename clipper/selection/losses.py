@@ -5,12 +5,12 @@ them, so that the loss is that of the class that scores best.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from reprlib import repr as shown
 from typing import Any
 
 from clipper.core.errors import InvalidInput
-from clipper.selection.combining import best_class, is_vector
+from clipper.selection.combining import best_class, is_vector, length_of
 
 LEAST_PROBABILITY = 0.001
 """The log loss is 1 there: a model that was sure, and wrong, costs no more."""
@@ -119,20 +119,24 @@ def _in_range(loss: float) -> float:
     return loss
 
 
-def kind_of(loss: str, label: Any) -> Any:
-    """What sort of label it is: where one has judged an output, it is not the fault of another of
-    its kind if an output cannot be judged. None where it is always the label's.
+def is_outputs_fault(loss: str, label: Any, output: Any, lengths: Collection[int]) -> bool:
+    """Whether an output that could not be judged by a label is to blame for it, not the label.
 
-    A class for the loss `log`; for distances how many numbers, and whether they are in the range
-    that these should be in.
+    Of distances, where the label is in the range that they are for; if only the shapes differ,
+    where labels of that length have judged outputs before. Of the loss `log`, where the output has
+    no probabilities. `lengths` are as `combining.length_of` has them.
     """
     if loss == "log":
-        return label if type(label) is int else None
-    numbers = label if isinstance(label, list) else [label]
-    if loss not in ("absolute", "squared") or not is_vector(numbers):
-        return None
-    length = len(label) if isinstance(label, list) else -1
-    return (length, all(0 <= number <= 1 for number in numbers))
+        chances = output if isinstance(output, list) else [output]
+        is_sound = bool(chances) and is_vector(chances) and all(0 <= one <= 1 for one in chances)
+        return type(label) is int and label >= 0 and not is_sound
+    length = length_of(label)
+    if loss not in ("absolute", "squared") or length is None:
+        return False
+    if not all(0 <= number <= 1 for number in (label if isinstance(label, list) else [label])):
+        return False
+    shape = length_of(output)
+    return shape is None or shape == length or length in lengths
 
 
 LOSSES: dict[str, Callable[[Any, Any], float]] = {

@@ -127,7 +127,8 @@ class Engine:
         journal.recall(inherited)
         self.predictor = Predictor(ids, self.states, journal, Random())
         self.feedback = Feedback(self.predictor, self.states, journal, taught, self._decisions)
-        self.errands = Errands(store, self.feedback.by_query_here, Random())
+        teach = self.feedback.by_query_here
+        self.errands = Errands(store, self.feedback.remembers, teach, Random())
         self._profiles = Profiles(store)
         self._profiled = 0.0
         self._tasks = Tasks()
@@ -185,7 +186,7 @@ class Engine:
             routes = self.predictor.snapshot.values()
             if any(route.policy.state_type is not None for route in routes):
                 with contextlib.suppress(StateError):
-                    await self.errands.run(await self.states.refresh())
+                    self.errands.notice(await self.states.refresh())
 
     async def keep_journal(self) -> NoReturn:
         """Write, for ever and ever, what feedback may name after a restart."""
@@ -213,6 +214,7 @@ class Engine:
     async def close(self) -> None:
         """End what still runs, and store what was learned."""
         await self._tasks.cancel()
+        await self.errands.close()
         await self.predictor.close()
         self._journal.save(self._journal.take())
         if self._decisions is not None:

@@ -22,12 +22,13 @@ from clipper.core.errors import (
 from clipper.core.metrics import ApplicationStats
 from clipper.core.outputs import json_text
 from clipper.core.types import DEFAULT_CONTEXT, Input, ModelId, Output
-from clipper.selection.losses import LOSSES, kind_of
+from clipper.selection.combining import length_of
+from clipper.selection.losses import LOSSES, is_outputs_fault
 from clipper.selection.policy import Lesson, Selection, SelectionPolicy, State, Traffic
 from clipper.serving.blame import blaming
 from clipper.serving.decisions import DecisionLog
 from clipper.serving.errands import Teach, unknown_query
-from clipper.serving.journal import Journal
+from clipper.serving.journal import Journal, Record
 from clipper.serving.predictor import BACKGROUND_S, Predictor
 from clipper.serving.query import Query
 from clipper.serving.snapshot import SHARED, Route
@@ -38,8 +39,8 @@ log = logging.getLogger(__name__)
 
 NO_OUTPUT_LOSS = 1.0
 IDS = range(2**63)
-MOST_KINDS = 1024
-"""Of labels, that are remembered to have judged an output."""
+MOST_LENGTHS = 64
+"""Of the labels that have judged an output of an application."""
 Taught = Callable[[str, str], Awaitable[None]]
 """Told of an application's context that has learned something."""
 
@@ -64,6 +65,8 @@ class Feedback:
         self._journal = journal
         self._taught = taught
         self._decisions = decisions
+        self._lengths: dict[str, set[int]] = {}
+        """Of the labels that have judged an output, by the application's key."""
         self.elsewhere: Teach = nowhere
         """Learns about queries that this process has not answered."""
 
@@ -88,8 +91,8 @@ class Feedback:
     async def by_query_here(self, app: str, query_id: int, label: Any, context: str | None) -> bool:
         """The same, about a query that this process has answered; else it is unknown."""
         route = self._route(app)
-        record = self._journal.read(query_id)
-        if record is None or (record.app, record.registered) != (app, route.app.registered):
+        record = self._remembered(route, query_id)
+        if record is None:
             raise unknown_query(app, query_id)
         if record.selection is None:
             route.stats.feedbacks += 1
@@ -100,7 +103,7 @@ class Feedback:
                 hint="Leave the context out; the query's own applies.",
             )
         outputs = dict(record.outputs)
-        losses = _losses(route, label, record.selection, outputs)
+        losses = self._losses(route, label, record.selection, outputs)
         lesson = Lesson(record.selection, losses, outputs, _mapped(route, label))
         if record.is_judged:
             return False
@@ -112,6 +115,17 @@ class Feedback:
             raise
         self._journal.judge(query_id)
         return is_news
+
+    def remembers(self, app: str, query_id: int) -> bool:
+        """Whether this process has answered this query of the application."""
+        route = self._predictor.snapshot.get(app)
+        return route is not None and self._remembered(route, query_id) is not None
+
+    def _remembered(self, route: Route, query_id: int) -> Record | None:
+        record = self._journal.read(query_id)
+        if record is None or record.registered != route.app.registered:
+            return None
+        return record if record.app == route.app.name else None
 
     async def by_input(self, app: str, input: Input, label: Any, context: str | None) -> bool:
         """The truth about an input.
@@ -143,6 +157,42 @@ class Feedback:
         if query.selection is None or _is_nobodys_fault(query):
             return False
         return await self.by_query_here(app, query.id, label, query.context)
+
+    def _losses(
+        self, route: Route, label: Any, selection: Selection, outputs: Mapping[ModelId, Output]
+    ) -> Mapping[ModelId, float]:
+        """What each output costs; no output, when one was wanted, costs as much as a wrong one.
+
+        So does an output that cannot be judged and is to blame for that: else a model that says
+        nonsense would pay nothing for it, and get all the queries.
+
+        Raises:
+            InvalidInput: the label judges no output, and is to blame.
+        """
+        name, label = route.app.loss, _mapped(route, label)
+        losses, refused = dict.fromkeys(selection.models, NO_OUTPUT_LOSS), []
+        for model, output in outputs.items():
+            try:
+                losses[model] = LOSSES[name](label, output.value)
+            except InvalidInput as refusal:
+                losses[model] = NO_OUTPUT_LOSS
+                refused.append((output.value, refusal))
+        if len(refused) < len(outputs):
+            self._note_length(route, length_of(label))
+            return losses
+        for value, error in refused:
+            if not is_outputs_fault(name, label, value, self._lengths.get(route.key, ())):
+                raise error
+        return losses
+
+    def _note_length(self, route: Route, length: int | None) -> None:
+        lengths, snapshot = self._lengths, self._predictor.snapshot
+        if len(lengths) > 2 * len(snapshot):
+            keys = {route.key for route in snapshot.values()}
+            lengths = self._lengths = {key: lengths[key] for key in keys & lengths.keys()}
+        known = lengths.setdefault(route.key, set())
+        if length is not None and len(known) < MOST_LENGTHS:
+            known.add(length)
 
     async def _learn(self, route: Route, context: str, lesson: Lesson, query_id: int) -> bool:
         models, scope = tuple(route.models), route.scope(context)
@@ -244,30 +294,3 @@ def _mapped(route: Route, label: Any) -> Any:
     if not route.app.labels:
         return label
     return route.app.labels.get(label if isinstance(label, str) else json_text(label), label)
-
-
-def _losses(
-    route: Route, label: Any, selection: Selection, outputs: Mapping[ModelId, Output]
-) -> Mapping[ModelId, float]:
-    """What each output costs; no output, when one was wanted, costs as much as a wrong one.
-
-    So does an output that cannot be judged by a label that is none the worse for it: else a model
-    that says nonsense would pay nothing for that, and get all the queries.
-
-    Raises:
-        InvalidInput: no output can be judged by the label, nor could any be by one of its kind.
-    """
-    loss, label = LOSSES[route.app.loss], _mapped(route, label)
-    kind = kind_of(route.app.loss, label)
-    losses, refusal = dict.fromkeys(selection.models, NO_OUTPUT_LOSS), None
-    for model, output in outputs.items():
-        try:
-            losses[model] = loss(label, output.value)
-        except InvalidInput as error:
-            losses[model], refusal = NO_OUTPUT_LOSS, refusal or error
-        else:
-            if kind is not None and len(route.judged) < MOST_KINDS:
-                route.judged.add(kind)
-    if refusal is not None and kind not in route.judged:
-        raise refusal
-    return losses

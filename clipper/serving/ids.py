@@ -15,6 +15,8 @@ class QueryIds:
         self._reserve = reserve
         self._block = block
         self._next_block: int | None = None
+        self._blocks: list[int] = []
+        """The first ids of those that were reserved."""
         self.next = 0
         self._end = 0
 
@@ -25,10 +27,19 @@ class QueryIds:
             StateError: the store cannot be reached; the block in hand goes on.
         """
         if not self.has_block:
-            self.next = await self._reserve("query_id", self._block)
+            self.next = await self._reserve_block()
             self._end = self.next + self._block
         if self._next_block is None and self._end - self.next < self._block // 2:
-            self._next_block = await self._reserve("query_id", self._block)
+            self._next_block = await self._reserve_block()
+
+    async def _reserve_block(self) -> int:
+        first = await self._reserve("query_id", self._block)
+        self._blocks.append(first)
+        return first
+
+    def were_ours(self, query_id: int) -> bool:
+        """Whether nobody else can have given this id."""
+        return any(query_id in range(first, first + self._block) for first in self._blocks)
 
     @property
     def has_block(self) -> bool:

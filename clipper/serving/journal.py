@@ -118,31 +118,32 @@ class Journal:
             self._bytes -= self._records.pop(self._order.popleft()).size
 
     def recall(self, inherited: Sequence[EntryFile] = ()) -> None:
-        """Read what an earlier life has written, and first what there is of others."""
-        for file in (*inherited, self._file):
-            if file is not None:
-                self._recall(file)
-
-    def _recall(self, file: EntryFile) -> None:
-        try:
-            entries = file.read()
-        except OSError as error:
-            if file is self._file:
-                self._give_up(error)
+        """Read what an earlier life has written, and take over what there is of others."""
+        if self._file is None:
             return
+        try:
+            entries = self._file.read()
+            for file in inherited:
+                taken = file.read()
+                self._file.append(taken)
+                file.remove()
+                entries += taken
+        except OSError as error:
+            self._give_up(error)
+            return
+        unreadable = []
         for entry in entries:
             try:
                 known = _decode(entry)
-                if isinstance(known, int):
-                    if known in self._records:
-                        self._records[known].is_judged = True
-                    continue
-                query_id, record = _record(known)
+                if isinstance(known, Entry):
+                    self._hold(*_record(known))
+                elif known in self._records:
+                    self._records[known].is_judged = True
             except (msgspec.MsgspecError, ValueError, *NOT_JSON) as error:
-                log.warning("An entry of the journal cannot be read: %s", error)
-                return
-            if query_id not in self._records:
-                self._hold(query_id, record)
+                unreadable.append(error)
+        if unreadable:
+            reason = unreadable[0]
+            log.warning("%d entries of the journal cannot be read: %s", len(unreadable), reason)
 
     def take(self) -> list[bytes]:
         """What is to be written to the file, which nobody else will be told of."""

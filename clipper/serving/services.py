@@ -149,8 +149,10 @@ class Services:
         Raises:
             ClipperError: as `Errands.send`.
         """
-        route = self.predictor.snapshot.get(app)
-        if route is None or route.policy.state_type is None:  # there is nothing to be learned
+        route, ids = self.predictor.snapshot.get(app), self.engine.ids
+        is_nobodys = ids.were_ours(query_id) or query_id >= await self._store.reserve("query_id", 0)
+        # Where nothing is ever learned, nobody looks.
+        if is_nobodys or route is None or route.policy.state_type is None:
             raise unknown_query(app, query_id)
         return await self.engine.errands.send(app, query_id, label, context)
 

@@ -53,8 +53,6 @@ class Route:
     expiry: Expiry[Any]
     traffic: TrafficLog | None
     """What becomes of queries, where the policy watches it."""
-    judged: set[Any]
-    """Kinds of labels by which outputs were judged."""
 
     def scope(self, context: str) -> str:
         """The context whose selection state applies."""
@@ -135,7 +133,6 @@ def _build_route(
         record=Record(app.name, app.registered),
         expiry=Expiry(expire),
         traffic=TrafficLog(app.slo_s) if policy.watches else None,
-        judged=set(),
     )
 
 

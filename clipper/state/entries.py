@@ -36,6 +36,16 @@ class EntryFile:
         self._bytes = sum(map(len, newer))
         return older + newer
 
+    def remove(self) -> None:
+        """There are no entries any more.
+
+        Raises:
+            OSError: there are.
+        """
+        for path in (self._older, self._path):
+            path.unlink(missing_ok=True)
+        self._count = self._bytes = 0
+
     def append(self, entries: Iterable[bytes]) -> None:
         """Write entries; blocks for as long as the operating system takes.
 

@@ -74,6 +74,23 @@ def test_what_has_no_mean_is_voted_on(combine: Any, values: Any) -> None:
     assert combine(EVEN, outputs(*values))[0].value == values[0]
 
 
+@pytest.mark.parametrize("odd", ["cat", None, True, 10**400, [1.0], {"a": 1}, []])
+def test_one_that_says_something_else_has_no_part_in_an_average(odd: Any) -> None:
+    for values in ((odd, 0.2, 0.4), (0.2, odd, 0.4)):
+        output, confidence = mean(EVEN, outputs(*values))
+        assert output.value == pytest.approx(0.3)
+        assert confidence == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("odd", ["cat", 7, None, [1.0], [0.1, 0.2, 0.7]])
+@pytest.mark.parametrize("combine", [scores, labels])
+def test_one_that_gives_no_such_scores_has_no_part_in_them(combine: Any, odd: Any) -> None:
+    for values in ((odd, [0.9, 0.1], [0.5, 0.5]), ([0.9, 0.1], [0.5, 0.5], odd)):
+        output, confidence = combine(EVEN, outputs(*values))
+        assert output.value == pytest.approx([0.7, 0.3])
+        assert confidence == pytest.approx(2 / 3)
+
+
 def test_of_scores_the_best_class_of_the_mean_is_what_models_agree_on() -> None:
     output, confidence = scores(EVEN, outputs([0.9, 0.1], [0.4, 0.6], [0.6, 0.4]))
     assert output.value == pytest.approx([1.9 / 3, 1.1 / 3])

@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from random import Random
-from typing import NoReturn
+from typing import Any, NoReturn
+from unittest.mock import AsyncMock
 
 import pytest
 
-from clipper.core.errors import InvalidInput, StateError, UnknownQuery
+from clipper.core.errors import InvalidInput, Overloaded, Unanswered, UnknownQuery
 from clipper.core.tasks import Tasks
-from clipper.serving.errands import ABANDONED_S, AT_ONCE, PATIENCE_S, Errands
+from clipper.serving.errands import ABANDONED_S, AT_ONCE, PATIENCE_S, RESULT_S, Errands
 from clipper.state.memory import Memory, MemoryStore
 from tests.fakes.predicting import Rig, application, configuration
 
@@ -33,15 +34,21 @@ class Daemon:
 
     def __init__(self, store: MemoryStore) -> None:
         self.rig = Rig(store)
-        self.errands = Errands(store, self.rig.feedback.by_query_here, Random(1))
-        self.rig.feedback.elsewhere = self.errands.send
+        feedback = self.rig.feedback
+        self.errands = Errands(store, feedback.remembers, self.teach, Random(id(self)))
+        feedback.elsewhere = self.errands.send
         self.is_there = True
+        self.lesson_s = 0.0
+
+    async def teach(self, app: str, query_id: int, label: Any, context: str | None) -> bool:
+        await asyncio.sleep(self.lesson_s)
+        return await self.rig.feedback.by_query_here(app, query_id, label, context)
 
     async def follow(self) -> NoReturn:
         while True:
             await asyncio.sleep(0.04)
             if self.is_there:
-                await self.errands.run(await self.rig.states.refresh())
+                self.errands.notice(await self.rig.states.refresh())
 
     async def ask(self, number: int) -> int:
         question = self.rig.ask(b"0.%d" % number)
@@ -71,6 +78,7 @@ async def two(memory: Memory) -> AsyncIterator[tuple[Daemon, Daemon]]:
     yield daemons[0], daemons[1]
     await tasks.cancel()
     for daemon in daemons:
+        await daemon.errands.close()
         await daemon.rig.close()
 
 
@@ -118,44 +126,62 @@ async def test_what_nobody_knows_is_unknown_after_a_while(memory: Memory) -> Non
         assert await other.rig.feedback.by_query("a", query_id, 0.5, None)
 
 
-async def test_many_that_nobody_knows_do_not_wait_for_each_other(memory: Memory) -> None:
-    async with two(memory) as pair:
-        tell, now = pair[1].rig.feedback.by_query, asyncio.get_running_loop().time
-        began = now()
-        told = [tell("a", query_id, 0.5, None) for query_id in range(5000, 5000 + 10 * AT_ONCE)]
+async def test_of_many_at_once_none_is_lost_beside_many_that_nobody_knows(memory: Memory) -> None:
+    async with two(memory) as (one, other):
+        tell = other.rig.feedback.by_query
+        ids = [await one.ask(number) for number in range(9)]
+        asked = [one.rig.ask(b"0.%d" % number).query for number in range(10, 300)]
+        await asyncio.sleep(0.09)
+        ids += [query.id for query in asked]
+        unknown = range(5000, 5300)
+        mixed = [query_id for pair in zip(ids, unknown, strict=False) for query_id in pair]
+        told = [tell("a", query_id, 0.5, None) for query_id in mixed]
         outcomes = await asyncio.gather(*told, return_exceptions=True)
-        assert {type(outcome) for outcome in outcomes} == {UnknownQuery}
-        assert now() - began < 2 * PATIENCE_S
-        assert len(memory.cells) <= AT_ONCE
+        assert outcomes[::2] == [True] * len(ids)
+        assert {type(outcome) for outcome in outcomes[1::2]} == {UnknownQuery}
+        assert await judged(one) == len(ids)
+        kept = [key for key in memory.cells if key.startswith("errand/")]
+        assert len(kept) <= AT_ONCE
+
+
+async def test_a_lesson_that_takes_long_is_waited_for(memory: Memory) -> None:
+    async with two(memory) as (one, other):
+        query_id = await one.ask(1)
+        one.lesson_s = 10 * PATIENCE_S
+        assert await other.rig.feedback.by_query("a", query_id, 0.5, None)
+        query_id = await one.ask(2)
+        one.lesson_s = 2 * RESULT_S
+        with pytest.raises(Unanswered, match="does not say what it has learned"):
+            await other.rig.feedback.by_query("a", query_id, 0.5, None)
+
+
+async def test_what_is_too_large_to_be_handed_on_is_refused(memory: Memory) -> None:
+    async with two(memory) as (one, other):
+        query_id = await one.ask(1)
+        with pytest.raises(InvalidInput, match="too large to be handed on"):
+            await other.rig.feedback.by_query("a", query_id, [0.5] * 100_000, None)
+        assert not memory.cells
 
 
 async def test_what_was_abandoned_is_in_nobodys_way(
     memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with two(memory) as (one, other):
-        monkeypatch.setattr("clipper.serving.errands.CELLS", 4)
-        hour = 3600.0
-        monkeypatch.setattr("clipper.serving.errands.utc_now", lambda: hour)
-        one.is_there = other.is_there = False
-        left = [asyncio.create_task(other.errands.send("a", 1, 0.5, None)) for _ in range(4)]
-        await asyncio.sleep(0.01)
-        for one_left in left:
-            one_left.cancel()
-        monkeypatch.setattr(Shared, "swap", refuse)
-        await asyncio.gather(*left, return_exceptions=True)
-        monkeypatch.undo()
-        monkeypatch.setattr("clipper.serving.errands.CELLS", 4)
-        one.is_there = other.is_there = True
         query_id = await one.ask(1)
-        monkeypatch.setattr("clipper.serving.errands.utc_now", lambda: hour + ABANDONED_S / 2)
-        with pytest.raises(UnknownQuery):
+        monkeypatch.setattr("clipper.serving.errands.CELLS", 1)
+        clock = [3600.0]
+        monkeypatch.setattr("clipper.serving.errands.utc_now", lambda: clock[0])
+        async with two(memory) as (_, third):
+            sending = asyncio.create_task(third.errands.send("a", 1, 0.5, None))
+            await asyncio.sleep(0.01)
+            monkeypatch.setattr(third.errands, "_leave", AsyncMock())
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        clock[0] += ABANDONED_S / 2
+        with pytest.raises(Overloaded):
             await other.rig.feedback.by_query("a", query_id, 0.5, None)
-        monkeypatch.setattr("clipper.serving.errands.utc_now", lambda: hour + ABANDONED_S + 1)
+        clock[0] += ABANDONED_S
         assert await other.rig.feedback.by_query("a", query_id, 0.5, None)
-
-
-async def refuse(store: Shared, key: str, value: bytes, *, expected: int) -> int:
-    raise StateError("the disk is full")
 
 
 async def test_where_no_other_daemon_can_be_nobody_is_asked(memory: Memory) -> None:

@@ -1,5 +1,6 @@
 """The journal: recent queries by id, bounded by number and by bytes."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -180,21 +181,39 @@ def test_where_it_cannot_be_written_the_journal_goes_on_in_memory(tmp_path: Path
     assert journal.take() == []
 
 
-def test_with_fewer_workers_what_those_before_wrote_is_read_too(tmp_path: Path) -> None:
-    settings = Settings(data_dir=str(tmp_path), workers=3)
-    for number in range(3):
-        path = Files.of(settings, f"journal-{number}").journal
-        assert path is not None
-        journal = Journal(100, file=EntryFile(path, 100))
-        journal.write(number, lesson())
-        journal.judge(number)
-        journal.save(journal.take())
-    known = []
-    fewer = settings.model_copy(update={"workers": 2})
-    for number in range(2):
-        files = Files.of(fewer, f"journal-{number}")
+def test_with_fewer_workers_what_those_before_wrote_is_taken_over(tmp_path: Path) -> None:
+    opened(tmp_path, 3, lambda journal, number: journal.write(number, lesson()))
+    fewer = opened(tmp_path, 2, lambda journal, number: journal.judge(2) if not number else None)
+    assert [held(journal, 0, 1, 2) for journal in fewer] == [[0, 2], [1]]
+    again = opened(tmp_path, 3)
+    assert [held(journal, 0, 1, 2) for journal in again] == [[0, 2], [1], []]
+    found = again[0].read(2)
+    assert found is not None
+    assert found.is_judged, "it does not come back as one that was not"
+
+
+def opened(
+    folder: Path, workers: int, act: Callable[[Journal, int], object] = lambda journal, number: None
+) -> list[Journal]:
+    """The journals of so many workers in one life, in which each of them acts once."""
+    settings, journals = Settings(data_dir=str(folder), workers=workers), []
+    for number in range(workers):
+        files = Files.of(settings, f"journal-{number}")
         assert files.journal is not None
-        journal = Journal(100, file=EntryFile(files.journal, 100))
-        journal.recall([EntryFile(path, 100) for path in files.inherited])
-        known.append(held(journal, 0, 1, 2))
-    assert known == [[0, 2], [1]]
+        journal = Journal(100, file=EntryFile(files.journal, 200))
+        journal.recall([EntryFile(path, 200) for path in files.inherited])
+        act(journal, number)
+        journal.save(journal.take())
+        journals.append(journal)
+    return journals
+
+
+def test_an_entry_that_cannot_be_read_hides_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "journal"
+    journal = Journal(100, file=EntryFile(path, 200))
+    EntryFile(path, 200).append([b"of another release", b""])
+    journal.write(7, lesson())
+    assert held(restarted(path, journal), 7) == [7]
+    assert "2 entries of the journal cannot be read" in caplog.text
