@@ -19,33 +19,36 @@ class Decisions(NamedTuple):
     events: list[Logged | Watched]
     loss: str
     """By which the application judges, or did last."""
+    files: list[Path]
+    """What was read, the older one first."""
 
 
 def read_decisions(file: Path, app: str | None) -> Decisions:
     """The decisions of an application, or of the only one there is.
 
+    Where the daemon has renamed a full file to `FILE.1`, they begin there.
+
     Raises:
         InvalidCall: no such file, no such decisions, or a line that is none.
     """
-    try:
-        lines = file.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidCall(f"{file} cannot be read: {error}.", hint="Name a decision log.") from None
+    older = file.with_name(f"{file.name}.1")
+    files = [older, file] if older.exists() else [file]
     events: list[Logged | Watched] = []
     apps: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
-        if not line:
-            continue
-        try:
-            row = json.loads(line)
-            if app in (None, row["app"]):
-                apps[row["app"]] = row["loss"]
-                events.append(_event(row))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise InvalidCall(
-                f"Line {number} of {file} is no decision.",
-                hint="Name what clipperd wrote to its --decision-log.",
-            ) from None
+    for one in files:
+        for number, line in enumerate(_lines(one), 1):
+            if not line:
+                continue
+            try:
+                row = json.loads(line)
+                if app in (None, row["app"]):
+                    apps[row["app"]] = row["loss"]
+                    events.append(_event(row))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                raise InvalidCall(
+                    f"Line {number} of {one} is no decision.",
+                    hint="Name what clipperd wrote to its --decision-log.",
+                ) from None
     if len(apps) > 1:
         raise InvalidCall(
             f"{file} has decisions of several applications.",
@@ -53,14 +56,21 @@ def read_decisions(file: Path, app: str | None) -> Decisions:
         )
     if not any(isinstance(event, Logged) for event in events):
         raise InvalidCall(f"{file} has no decisions of {app or 'any application'}.", hint="")
-    return Decisions(events, apps[next(iter(apps))])
+    return Decisions(events, apps[next(iter(apps))], files)
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidCall(f"{file} cannot be read: {error}.", hint="Name a decision log.") from None
 
 
 def _event(row: dict[str, Any]) -> Logged | Watched:
-    """A line; one without a kind, as they once were, is a lesson."""
+    """A line."""
     params = dict(row["policy"])
     by = By(params.pop("name"), json.dumps(params, sort_keys=True), row["loss"])
-    if row.get("kind", "lesson") == "traffic":
+    if row["kind"] == "traffic":
         counts = msgspec.convert(row["counts"], dict[str, Traffic])
         return Watched(
             _models(row["linked"]), {model_id(name): counts[name] for name in counts}, by

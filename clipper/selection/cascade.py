@@ -72,8 +72,7 @@ class CascadeState(ArmsState, frozen=True):
     """Feedback has shown that cheap models are sure too often."""
     reason: str = ""
     about: str = ""
-    """The parameters that were checked; empty in a state of an earlier release, which counted
-    unsure answers too."""
+    """The parameters that were checked."""
 
 
 class Cascade(Bandit):
@@ -88,6 +87,9 @@ class Cascade(Bandit):
     state_type: type[Any] | None = CascadeState
     is_shared = True
     escalates = True
+    asks_all = True
+    """It is told of all, since a threshold's place is among them; where one has no replica, the
+    next is asked at once."""
 
     def __init__(
         self,
@@ -155,15 +157,22 @@ class Cascade(Bandit):
         asked: Sequence[ModelId],
         outputs: Mapping[ModelId, Output],
     ) -> ModelId | None:
-        """The next model, unless the last one that was asked is sure."""
+        """The next model, unless the last one that was asked is sure.
+
+        Where the dearest was asked first, and nobody has answered, the one before: the answer of a
+        cheap model is better than none.
+        """
         ordered = self._ordered(models)
-        left = ordered[ordered.index(asked[-1]) + 1 :] if asked[-1] in ordered else []
-        if not left:
+        if asked[-1] not in ordered:
             return None
         output = outputs.get(asked[-1])
         if output is not None and self.is_sure(self._place(asked[-1], ordered), output):
             return None
-        return left[0]
+        if asked[0] != ordered[-1]:
+            left = ordered[ordered.index(asked[-1]) + 1 :]
+            return left[0] if left else None
+        unasked = [model for model in ordered if model not in asked]
+        return unasked[-1] if unasked and not outputs else None
 
     def is_sure(self, place: int, output: Output) -> bool:
         """Whether the answer of the model in that place stands; without probabilities, never."""

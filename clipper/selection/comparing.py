@@ -148,7 +148,7 @@ class CanaryState(ArmsState, frozen=True):
     """`promoted`, `rolled back`, or empty while it is open; it is final."""
     reason: str = ""
     about: str = ""
-    """What the candidate is allowed; empty where an earlier release wrote none."""
+    """What the candidate is allowed."""
 
 
 class Canary(Sticky):
@@ -206,10 +206,7 @@ class Canary(Sticky):
     def current(self, state: State) -> CanaryState:
         """The trial under these margins: one that has not begun, where there were others."""
         assert isinstance(state, CanaryState)
-        if state.about == self.about:
-            return state
-        # An earlier release's verdict is not undone by an update.
-        return self.init() if state.about else msgspec.structs.replace(state, about=self.about)
+        return state if state.about == self.about else self.init()
 
     def place(self, model: ModelId) -> bool:
         """The candidate last."""

@@ -22,11 +22,13 @@ what is forgotten in other directions stays forgotten. A lesson does so for the 
 least.
 
 A model that is silent has no feature. In a sum the mean of the others takes its place, in answers
-and in lessons alike: the answer keeps its size, and the others are still taught.
+and in lessons alike: the answer keeps its size, and the others are still taught. Where the others
+say amounts, whoever says none, or a vector of another length, is as good as silent: what one broken
+model says must not turn their sum into a vote.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from operator import mul
 from typing import Any
 
@@ -60,8 +62,12 @@ The inverse could not hold what it tells beside what it has not seen yet: floats
 LONG_SILENT = 10
 """Lessons; a model that has had no output for so many has no usual one either."""
 MOST_SCORE = 30.0
+NO_AMOUNT = -1
+"""As a length."""
 Example = tuple[Sequence[float], float, bool]
 """Features, the target, and whether it is a matter of right or wrong."""
+Rows = dict[ModelId, list[float]]
+"""Outputs as vectors of one length, float[places]; a number has one place."""
 
 
 class LinearState(msgspec.Struct, frozen=True):
@@ -74,7 +80,8 @@ class LinearState(msgspec.Struct, frozen=True):
     """Of the features' second moments."""
     arms: dict[str, Tally] = {}
     silent: dict[str, int] = {}
-    """For how many lessons a model has had no output, up to the last one; only of those."""
+    """For how many lessons a model has had no output that was one to learn from, up to the last
+    one; only of those."""
 
 
 class Linear(SelectionPolicy):
@@ -132,7 +139,7 @@ class Linear(SelectionPolicy):
         """
         state = self._fitted(state, models)
         weights = dict(zip(models, state.weights, strict=True))
-        rows = self._rows(outputs)
+        rows = next(iter(self._shapes(state, models, outputs)), None)
         if not rows:
             groups = by_value(outputs)
             scored = {
@@ -146,7 +153,7 @@ class Linear(SelectionPolicy):
         first = next(iter(rows))
         width, is_vector_output = len(rows[first]), isinstance(outputs[first].value, list)
         for model, output in usual.items():
-            row = (self._rows({model: output}) or {}).get(model)
+            row = self._row(output.value)
             if row and len(row) == width and state.silent.get(str(model), 0) < LONG_SILENT:
                 rows[model] = row
         sums = [_dot(state.weights, column) for column in _columns(weights, rows)]
@@ -159,7 +166,8 @@ class Linear(SelectionPolicy):
         state = self._fitted(state, models)
         weights, inverse = list(state.weights), [list(row) for row in state.inverse]
         kept = 1 - self.forgetting
-        for features, target, is_vote in self._examples(weights, models, lesson):
+        examples, heard = self._examples(state, models, lesson)
+        for features, target, is_vote in examples:
             self._fit(weights, inverse, features, target, is_vote, kept)
             kept = 1.0  # a lesson lets go of a share once, however much it teaches
         self._hold(weights, inverse)
@@ -169,31 +177,41 @@ class Linear(SelectionPolicy):
         for name, model in zip(state.models, models, strict=True):
             if model in lesson.losses:
                 arms[name] = _taught(state.arms.get(name, UNTRIED), lesson.losses[model])
-                if model not in lesson.outputs:
+                if model not in heard:
                     silent[name] = state.silent.get(name, 0) + 1
             elif name in state.arms:
                 arms[name] = state.arms[name]
         return LinearState(state.models, weights, inverse, arms, silent)
 
     def _examples(
-        self, weights: list[float], models: Sequence[ModelId], lesson: Lesson
+        self, state: LinearState, models: Sequence[ModelId], lesson: Lesson
+    ) -> tuple[list[Example], Collection[ModelId]]:
+        """What the weights are to be fitted to, and whose outputs that is about.
+
+        Of several shapes that is the heaviest that the label can be compared with; one of which
+        everything costs 1, as does what cannot be judged, only where there is no other.
+        """
+        shapes = self._shapes(state, models, lesson.outputs)
+        if len(shapes) > 1 and shapes[0]:
+            shapes.sort(key=lambda rows: all(lesson.losses.get(model, 1.0) >= 1 for model in rows))
+        for rows in shapes:
+            if not rows:
+                return self._votes(state, models, lesson), lesson.outputs
+            targets = self._targets(lesson.label, len(next(iter(rows.values()))))
+            if targets is not None:
+                columns = _columns(dict(zip(models, state.weights, strict=True)), rows)
+                return [
+                    (column, target, False) for column, target in zip(columns, targets, strict=True)
+                ], rows
+        return [], lesson.outputs
+
+    def _votes(
+        self, state: LinearState, models: Sequence[ModelId], lesson: Lesson
     ) -> list[Example]:
-        """What the weights are to be fitted to."""
-        outputs = {model: out for model, out in lesson.outputs.items() if model in models}
-        if not outputs:
-            return []
-        rows = self._rows(outputs)
-        if rows is not None:
-            width = len(next(iter(rows.values()), ()))
-            targets = self._targets(lesson.label, width) if width else None
-            if targets is None:
-                return []
-            columns = _columns(dict(zip(models, weights, strict=True)), rows)
-            return [
-                (column, target, False) for column, target in zip(columns, targets, strict=True)
-            ]
+        """The right answer, and of the wrong ones that with the best score; of amounts, none."""
         if self.has_numbers:
             return []
+        outputs = {model: out for model, out in lesson.outputs.items() if model in models}
         groups = by_value(outputs)
         votes = {
             key: [
@@ -201,7 +219,7 @@ class Linear(SelectionPolicy):
             ]
             for key, names in groups.items()
         }
-        scores = {key: _dot(weights, features) for key, features in votes.items()}
+        scores = {key: _dot(state.weights, features) for key, features in votes.items()}
         right = key_of(output_of(lesson.label))
         wrong = [key for key in votes if key != right]
         examples: list[Example] = [(votes[right], 1.0, True)] if right in votes else []
@@ -258,21 +276,48 @@ class Linear(SelectionPolicy):
             [float(row == column) / self.ridge for column in range(count)] for row in range(count)
         ]
 
-    def _rows(self, outputs: Mapping[ModelId, Output]) -> dict[ModelId, list[float]] | None:
-        """Each output as a vector, all of one length; None where they are no amounts.
+    def _shapes(
+        self, state: LinearState, models: Sequence[ModelId], outputs: Mapping[ModelId, Output]
+    ) -> list[Rows]:
+        """Outputs as vectors, those of one shape together, the heaviest first.
 
-        Who says an amount that cannot be meant is left out, as if it were silent.
+        What is no amount has no rows. It comes last where amounts are wanted, and where labels are,
+        in its turn. Who has been silent for long has no weight in that: it may have come to say
+        what nobody can learn from.
         """
-        values = [output.value for output in outputs.values()]
-        if self.has_numbers and all(map(is_number, values)):
-            rows = [[float(value)] for value in values]
-        elif all(isinstance(value, list) and value and is_vector(value) for value in values):
-            rows = [list(map(float, value)) for value in values]
-            if len({len(row) for row in rows}) > 1:
-                return None
-        else:
-            return None
-        return {model: row for model, row in zip(outputs, rows, strict=True) if _are_meant(row)}
+        rows: Rows = {}
+        groups: dict[int, list[int]] = {}
+        for place, model in enumerate(models):
+            if model in outputs:
+                value = outputs[model].value
+                row = self._row(value)
+                if row is not None:
+                    rows[model] = row
+                shape = NO_AMOUNT if row is None else len(row) if isinstance(value, list) else 0
+                groups.setdefault(shape, []).append(place)
+
+        def weight(shape: int) -> float:
+            if shape == NO_AMOUNT and self.has_numbers:
+                return -1.0
+            return sum(
+                abs(state.weights[place])
+                for place in groups[shape]
+                if state.silent.get(state.models[place], 0) < LONG_SILENT
+            )
+
+        shapes = sorted(groups, key=weight, reverse=True) if len(groups) > 1 else groups
+        return [
+            {models[place]: rows[models[place]] for place in groups[shape] if models[place] in rows}
+            for shape in shapes
+        ]
+
+    def _row(self, value: Any) -> list[float] | None:
+        """An output as a vector; None where it is no amount, or one that cannot be meant."""
+        if isinstance(value, list):
+            is_row = value and is_vector(value) and _are_meant(value)
+            return list(map(float, value)) if is_row else None
+        is_amount = self.has_numbers and is_number(value) and abs(value) <= MOST_AMOUNT
+        return [float(value)] if is_amount else None
 
     def _targets(self, label: Any, width: int) -> list[float] | None:
         """What each place of the output should have been; a class has 1 at its own."""

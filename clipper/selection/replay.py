@@ -24,7 +24,7 @@ from random import Random
 from typing import NamedTuple
 
 from clipper.core.errors import InvalidInput
-from clipper.core.types import DEFAULT_CONTEXT
+from clipper.core.types import DEFAULT_CONTEXT, Output
 from clipper.selection.logged import Logged, Logger, Watched
 from clipper.selection.losses import LOSSES, check_loss
 from clipper.selection.policy import Lesson, Selection, SelectionPolicy, State
@@ -39,6 +39,8 @@ MOST_MISSING = 0.05
 """Of the decisions, the share that may be lacking before the rest is doubtful."""
 MOST_SKEW = 0.2
 """How far the mean of the weights may be from 1."""
+UNJUDGED_LOSS = 1.0
+"""Of an output that the loss cannot judge, as when serving."""
 
 
 class Estimate(NamedTuple):
@@ -62,8 +64,8 @@ def evaluate(
     """Play the decisions in their order, judged by a loss.
 
     Raises:
-        InvalidInput: no such loss, one that cannot judge what was logged, or a log without a
-            decision that the policy could be judged by.
+        InvalidInput: no such loss, one that can judge nothing of what was logged, or a log without
+            a decision that the policy could be judged by.
     """
     check_loss(loss)
     player, logger = _Player(policy, loss, Random(seed)), Logger()
@@ -81,7 +83,7 @@ class _Player:
 
     def __init__(self, policy: SelectionPolicy, loss: str, random: Random) -> None:
         self._policy = policy
-        self._loss = LOSSES[loss]
+        self._loss = loss
         self._random = random
         self._states: dict[str, State] = {}
         self._decisions = 0
@@ -93,6 +95,12 @@ class _Player:
         """Weight of decisions of which the log lacks what the policy would have asked."""
         self._is_kept = False
         """Contexts were kept to one model each, which a policy for each context would not do."""
+        self._judged = 0
+        """Outputs."""
+        self._unjudged = 0
+        """Outputs that this loss cannot judge, unless it is the one that was served by."""
+        self._refusal: InvalidInput | None = None
+        """Why the first output that could not be judged was not."""
 
     def watch(self, watched: Watched) -> None:
         """Tell the policy, where it wants to know."""
@@ -125,7 +133,7 @@ class _Player:
     def _learn(self, state: State, logged: Logged, selection: Selection) -> None:
         """Pay for a decision, and be taught by it."""
         losses = {
-            model: self._loss(logged.label, logged.outputs[model].value)
+            model: self._cost(logged, logged.outputs[model])
             if model in logged.outputs
             else logged.losses[model]  # it said nothing
             for model in selection.models + selection.shadows
@@ -135,12 +143,23 @@ class _Player:
         said = {model: outputs[model] for model in selection.models if model in outputs}
         if said:
             answer, _ = self._policy.combine(state, selection.models, said)
-            self._costs.append(self._loss(logged.label, answer.value))
+            self._costs.append(self._cost(logged, answer))
         else:
             self._costs.append(max(losses[model] for model in selection.models))
         lesson = Lesson(selection, losses, outputs, logged.label)
         scope = self._scope(logged.context)
         self._states[scope] = self._policy.observe(state, logged.linked, lesson)
+
+    def _cost(self, logged: Logged, output: Output) -> float:
+        """What an output costs."""
+        try:
+            cost = LOSSES[self._loss](logged.label, output.value)
+        except InvalidInput as error:
+            self._refusal = self._refusal or error
+            self._unjudged += logged.by.loss != self._loss
+            return UNJUDGED_LOSS
+        self._judged += 1
+        return cost
 
     def _scope(self, context: str) -> str:
         return "" if self._policy.is_shared else context
@@ -194,8 +213,10 @@ class _Player:
         """From all that was played.
 
         Raises:
-            InvalidInput: nothing was.
+            InvalidInput: nothing was, or nothing of it could be judged.
         """
+        if self._refusal is not None and not self._judged:
+            raise self._refusal
         total = sum(self._weights)
         if not total:
             raise InvalidInput(
@@ -215,6 +236,8 @@ class _Player:
         skew = abs((total + self._lacking) / self._decisions - 1)
         if self._lacking > MOST_MISSING * (total + self._lacking):
             return "the log lacks outputs that it would ask for"
+        if self._unjudged > MOST_MISSING * (self._judged + self._unjudged):
+            return f"the loss {self._loss} cannot judge much of the log"
         if self._excess > MOST_MISSING * total or (
             self._policy.state_type is None and skew > MOST_SKEW
         ):

@@ -8,6 +8,7 @@ bounded, by being renamed to `FILE.1` where it gets too large, in the place of t
 import fcntl
 import logging
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 MOST_BYTES = 256 * 1024 * 1024
 """Of one file; there are two at most."""
+PRIVATE = stat.S_IRUSR | stat.S_IWUSR
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class Decision(msgspec.Struct, tag_field="kind", tag="lesson"):
@@ -130,11 +133,13 @@ class DecisionLog:
     def _append(self, data: bytes) -> bool:
         """Whether the file that was opened is still the one to write to, and had room."""
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        with os.fdopen(os.open(self._path, flags, 0o600), "ab") as file:
+        with os.fdopen(os.open(self._path, flags, PRIVATE), "ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # two processes must not both rename it
             opened = os.fstat(file.fileno())
             if not self._path.exists() or not os.path.samestat(opened, self._path.stat()):
                 return False
+            if stat.S_IMODE(opened.st_mode) & OTHERS:  # it was there before, and open to them
+                os.fchmod(file.fileno(), PRIVATE)
             if opened.st_size and opened.st_size + len(data) > self._most_bytes:
                 self._path.replace(self._older)
                 return False

@@ -187,6 +187,8 @@ def replay(  # noqa: PLR0913 -- an option for each choice
     if policies_dir is not None:
         own.use(str(policies_dir))
     log = read_decisions(file, app)
+    if len(log.files) > 1:
+        session.say(f"The log begins in {log.files[0]}, which was read first.")
     chosen_loss = loss or log.loss
     rows = []
     for text in policy:

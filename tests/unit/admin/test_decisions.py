@@ -107,11 +107,28 @@ def test_traffic_is_told_to_a_policy_that_watches(run: Any, file: Path) -> None:
     assert replayed(run, file, *SINGLE)["decisions"] == 100
 
 
-def test_a_line_without_a_kind_is_a_lesson(run: Any, file: Path) -> None:
-    old = lesson()
-    del old["kind"]
-    write(file, old, lesson(label="a\u2028b"))
-    assert replayed(run, file, *SINGLE)["decisions"] == 2
+def test_only_a_line_feed_ends_a_line(run: Any, file: Path) -> None:
+    write(file, lesson(label="a\u2028b"))
+    assert replayed(run, file, *SINGLE)["decisions"] == 1
+
+
+def test_what_was_renamed_to_make_room_is_read_first(run: Any, file: Path) -> None:
+    older = file.with_name("decisions.jsonl.1")
+    write(older, ROLLED_BACK, lesson())
+    write(file, lesson(loss="squared"))
+    result = run("replay", str(file), *SINGLE, "--json")
+    (row,) = json.loads(result.stdout)
+    assert (row["decisions"], row["loss"]) == (2, pytest.approx(0.16)), "the loss of the newer one"
+    assert f"begins in {older}" in result.stderr
+    older.unlink()
+    assert "begins in" not in run("replay", str(file), *SINGLE).stderr
+
+
+def test_a_line_that_is_none_is_named_with_its_file(run: Any, file: Path) -> None:
+    older = file.with_name("decisions.jsonl.1")
+    write(older, lesson(asked=[]))
+    write(file, lesson())
+    assert f"Line 1 of {older} is no decision" in run("replay", str(file), *SINGLE).stderr
 
 
 @pytest.mark.parametrize("fields", [{"asked": []}, {"propensity": 0}, {"losses": None}])

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import msgspec
 import pytest
 
 from clipper.core.errors import InvalidInput
@@ -61,6 +60,16 @@ def test_each_level_has_its_own_threshold() -> None:
 
 def test_without_thresholds_the_last_is_asked() -> None:
     assert Cascade().select(CascadeState(), (CHEAP, DEAR), 0.0).models == (DEAR,)
+
+
+def test_where_the_last_that_was_asked_first_fails_the_one_before_is_asked() -> None:
+    policy, models = Cascade(), (CHEAP, DEAR, DEAREST)
+    state = policy.init()
+    assert policy.escalate(state, models, (DEAREST,), {}) == DEAR
+    assert policy.escalate(state, models, (DEAREST, DEAR), {}) == CHEAP
+    assert policy.escalate(state, models, (DEAREST, DEAR, CHEAP), {}) is None
+    assert policy.escalate(state, models, (DEAREST,), {DEAREST: UNSURE}) is None
+    assert policy.escalate(state, models, (DEAREST, DEAR), {DEAR: UNSURE}) is None
 
 
 def test_how_unsure_an_output_is() -> None:
@@ -173,14 +182,6 @@ def test_with_the_same_parameters_it_stays_off() -> None:
     again = cascade(tolerance=0.05, forgetting=0.01)
     assert again.select(state, BOTH, 0.0).models == (DEAR,)
     assert again.observe(state, BOTH, sure(0.0)).is_off
-
-
-def test_a_state_that_does_not_say_what_was_checked_can_be_read_and_counts_for_nothing() -> None:
-    stored = b'{"arms": {"cheap:1": {"pulls": 9, "weight": 9.0, "loss": 9.0, "square": 9.0}}, '
-    stored += b'"is_off": true, "reason": "the sure answers of cheap:1 ..."}'
-    state = msgspec.json.decode(stored, type=CascadeState)
-    assert cascade().select(state, BOTH, 0.0).models == (CHEAP,)
-    assert not cascade().observe(state, BOTH, sure(0.0)).is_off
 
 
 def test_a_version_that_is_named_is_not_meant_by_the_name_alone() -> None:

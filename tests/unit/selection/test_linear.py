@@ -214,6 +214,62 @@ def test_an_amount_that_cannot_be_meant_counts_as_none() -> None:
     assert answer(policy, state, 1e200, 0.9, 0.1)[0] == pytest.approx(0.9, abs=0.02)
 
 
+@pytest.mark.parametrize("broken", ["x", None, [0.5, 0.5], {"score": 0.5}], ids=str)
+def test_a_model_that_says_no_number_stops_nobody_from_learning(broken: Any) -> None:
+    policy, state, random = Linear(forgetting=0.01, loss="squared"), LinearState(), Random(1)
+    value, confidence = answer(policy, state, 0.2, 0.4, broken)
+    assert value == pytest.approx(0.3)
+    assert confidence == pytest.approx(2 / 3)
+    for _ in range(300):
+        b = random.random()
+        state = taught(policy, state, b, random.random(), b, broken)
+    assert answer(policy, state, 0.1, 0.9, broken)[0] == pytest.approx(0.9, abs=0.02)
+
+
+@pytest.mark.parametrize("loss", ["log", "zero_one"])
+@pytest.mark.parametrize("broken", ["x", 0.5, [0.5, 0.5], []], ids=str)
+def test_nor_does_one_that_says_no_scores_of_these_classes(loss: str, broken: Any) -> None:
+    policy, state, random = Linear(forgetting=0.01, loss=loss), LinearState(), Random(1)
+    for _ in range(300):
+        label = random.randrange(3)
+        right = [float(place == label) for place in range(3)]
+        state = taught(policy, state, label, [random.random() for _ in range(3)], right, broken)
+    value, _ = answer(policy, state, [1.0, 0.0, 0.0], [0.0, 0.0, 1.0], broken)
+    assert value == pytest.approx([0.0, 0.0, 1.0], abs=0.1)
+
+
+@pytest.mark.parametrize("broken", [[9.0, 9.0, 9.0], "x"], ids=str)
+@pytest.mark.parametrize("loss", ["log", "squared"])
+def test_nor_does_the_most_trusted_one_once_it_is_broken(loss: str, broken: Any) -> None:
+    policy, state, random = Linear(forgetting=0.01, loss=loss), LinearState(), Random(1)
+    for _ in range(300):
+        label = random.randrange(2)
+        state = taught(policy, state, label, random.random(), random.random(), float(label))
+    assert state.weights[2] > 0.9
+    for _ in range(300):
+        label = random.randrange(2)
+        outputs = {A: random.random(), B: float(label), C: broken}
+        told = lesson(MODELS, {A: 0.5, B: 0.0, C: 1.0}, 1.0, outputs, label)
+        state = policy.observe(state, MODELS, told)
+    assert answer(policy, state, 0.2, 0.9, broken)[0] == pytest.approx(0.9, abs=0.1)
+
+
+def test_among_labels_scores_are_one_answer_more() -> None:
+    policy, state = Linear(), LinearState()
+    for _ in range(50):
+        state = taught(policy, state, "dog", "cat", "dog", [0.1, 0.9])
+    assert answer(policy, state, "cat", "cow", [0.1, 0.9])[0] == "cow"
+
+
+def test_what_a_model_used_to_say_has_no_say_once_it_says_no_numbers() -> None:
+    policy, state = Linear(loss="squared"), LinearState()
+    for _ in range(10):
+        state = taught(policy, state, 0.5, 0.4, 0.6, "x")
+    outputs, usual = {A: output_of(0.4), B: output_of(0.6)}, {C: output_of(9.0)}
+    with_usual, _ = policy.combine(state, MODELS, outputs, usual)
+    assert with_usual == policy.combine(state, MODELS, outputs)[0]
+
+
 def test_what_comes_out_as_no_number_is_not_kept() -> None:
     policy = Linear(loss="squared")
     identity = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]

@@ -186,6 +186,28 @@ def test_another_loss_is_worked_out_from_label_and_output(losses: dict[ModelId, 
     assert evaluate(Single(), [decision], "squared").loss == pytest.approx(0.16)
 
 
+def said(output: Any, label: Any = 0.5, by: str = "squared") -> Logged:
+    """An application that judges distances has asked one model."""
+    decision = one("a", {A: 1.0, B: 1.0}, outputs={A: output_of(output)}, label=label)
+    return decision._replace(by=By("shadow", "{}", by))
+
+
+def test_an_output_that_cannot_be_judged_costs_what_it_did_when_it_was_served() -> None:
+    decisions = [said(0.5)] * 300 + [said("x")] * 100
+    estimate = evaluate(Single(), decisions, "squared")
+    assert (estimate.used, estimate.loss, estimate.doubt) == (400, 0.25, "")
+
+
+def test_where_another_loss_cannot_judge_much_of_the_log_it_is_doubtful() -> None:
+    decisions = [said(0.5)] * 300 + [said("x", by="zero_one")] * 100
+    assert "squared cannot judge" in evaluate(Single(), decisions, "squared").doubt
+
+
+def test_where_nothing_can_be_judged_it_says_why() -> None:
+    with pytest.raises(InvalidInput, match="The output 'x' is not a number"):
+        evaluate(Single(), [said("x")] * 300, "squared")
+
+
 def test_a_loss_that_does_not_exist_is_refused() -> None:
     with pytest.raises(InvalidInput, match="no loss 'hinge'") as refusal:
         evaluate(Exp3(), logged(Exp3(), 10), "hinge")

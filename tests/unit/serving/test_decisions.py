@@ -29,6 +29,14 @@ def test_only_the_owner_may_read_what_users_said(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_file_that_was_there_is_closed_to_others_too(path: Path) -> None:
+    path.touch(0o644)
+    path.chmod(0o644)
+    DecisionLog(path).save([b"{}"])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.read_text() == "{}\n"
+
+
 def test_a_file_that_would_be_too_large_makes_room_and_one_older_is_kept(path: Path) -> None:
     log = DecisionLog(path, most_bytes=10)
     for line in (b"first", b"second", b"third", b"a line that is longer than a file may be"):

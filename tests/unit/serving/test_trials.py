@@ -215,6 +215,40 @@ async def test_a_cheap_model_that_fails_is_passed_over(rig: Rig) -> None:
     assert question.value == [0.0, 1.0]
 
 
+async def test_a_cheap_model_without_a_replica_is_passed_over_at_once(rig: Rig) -> None:
+    policy = {"policy": "cascade", "policy_params": {"thresholds": [0.2]}}
+    rig.serve(configuration([application("a", "a", "b", **policy)], ["a:1", "b:1"]))
+    await rig.start("b:1", Behaviour(answer=always([0.0, 1.0])))
+    question = rig.ask()
+    await rig.predictor.drain()
+    answer = question.answer
+    assert (question.value, answer.models, answer.lacking) == ([0.0, 1.0], (B1,), (A1,))
+    assert answer.latency_s < 0.02
+    assert await rig.feedback.by_query("a", answer.id, 1, None)
+    assert set((await rig.feedback.state("a", "0")).arms) == {"b:1"}
+
+
+async def test_a_dear_model_without_a_replica_leaves_the_answer_to_the_cheap_one(rig: Rig) -> None:
+    rig.serve(configuration([application("a", "a", "b", policy="cascade")], ["a:1", "b:1"]))
+    await rig.start("a:1", Behaviour(answer=always([0.6, 0.4])))
+    question = rig.ask()
+    await rig.predictor.drain()
+    assert (question.value, question.answer.lacking) == ([0.6, 0.4], (B1,))
+    assert question.answer.latency_s < 0.02
+
+
+async def test_while_a_model_is_down_the_others_keep_their_thresholds(rig: Rig) -> None:
+    policy = {"policy": "cascade", "policy_params": {"thresholds": [0.0, 0.6]}}
+    rig.serve(configuration([application("a", "a", "b", "c", **policy)], ["a:1", "b:1", "c:1"]))
+    await rig.start("b:1", Behaviour(answer=always([0.9, 0.1])))
+    await rig.start("c:1", Behaviour(answer=always([0.0, 1.0])))
+    question = rig.ask()
+    await rig.predictor.drain()
+    assert question.value == [0.9, 0.1], "b is sure enough for its own threshold, not for a's"
+    assert await rig.feedback.by_query("a", question.answer.id, 0, None)
+    assert set((await rig.feedback.state("a", "0")).arms) == {"b:1"}, "so it was when it learned"
+
+
 async def test_a_cascade_goes_on_where_the_cheap_model_is_late(rig: Rig) -> None:
     replicas = await cascade(rig, tolerance=0.05)
     replicas["a:1"].behaviour.fixed_s = 2 * SLO_S
