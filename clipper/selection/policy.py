@@ -108,7 +108,7 @@ class SelectionPolicy:
     candidates: Sequence[str] = ()
     """Versions (`name:version`) of linked models that it asks besides the current ones."""
     asks_all = False
-    """It asks all linked models, and has to know of those that no replica answers for."""
+    """It is told of all linked models, also of those that no replica answers for."""
     is_shared = False
     """One state is kept for the whole application, whatever the context."""
     is_sticky = False

@@ -321,13 +321,14 @@ def test_a_successor_knows_all_that_its_predecessor_knew(
     with connections(daemon, "steady", WORKERS) as callers:
         for caller in callers:
             ids.append(caller.ask("judged", 0.5).body["query_id"])
+    time.sleep(0.5)  # until the journals are written
     kill_worker(daemon)
     await_workers(daemon, WORKERS)
     with connections(daemon, "steady", WORKERS) as callers:
         for caller in callers:
             assert caller.ask("judged", 0.25).kind == "model"
         outcomes = [tell(callers[0], "judged", query_id=id, label=0.5) for id in ids]
-    assert sorted(outcomes, key=str) == [404, True, True], "only its own journal went with it"
+    assert outcomes == [True, True, True]
 
 
 def test_replicas_that_die_are_replaced_for_every_worker(
