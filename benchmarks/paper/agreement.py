@@ -76,7 +76,8 @@ def run(quick: bool) -> Figure:
         "The paper has deep networks on ImageNet (top-5 error) and CIFAR-10; these are small "
         "models that see half of a digit each, and so err on different ones: that is what an "
         "ensemble needs. Agreement splits the answers as it does there: the more models agree, "
-        "the less often they are wrong.",
+        "the less often they are wrong. Exp4 moves the weight to the best model, which pays where "
+        "one is clearly better (figure 8); here equal weights do better still.",
         {"errors": errors},
         lambda axes: draw(axes, errors),
     )
