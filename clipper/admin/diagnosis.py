@@ -107,9 +107,21 @@ def reported(ask: Callable[[], dict[str, Any]]) -> list[Check]:
         return []  # the listener's check has said so
     except AdminError as error:
         return [Check("daemon", FAILED, error.message, error.hint)]
-    checks = [readiness(status), store(status), replicas(status)]
+    checks = [readiness(status), store(status), replicas(status), policies(status)]
     folder = store_folder(status["store"]["url"])
     return checks + ([] if folder is None else [disk(folder)])
+
+
+def policies(status: dict[str, Any]) -> Check:
+    """Do the applications' selection policies what they are for?"""
+    if not status.get("troubles"):
+        return Check("policies", OK, "all can be used")
+    return Check(
+        "policies",
+        WARNING,
+        "; ".join(status["troubles"]),
+        "Deploy and link what is missing, or choose another: clipper-admin app set-policy.",
+    )
 
 
 def readiness(status: dict[str, Any]) -> Check:

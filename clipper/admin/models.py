@@ -43,14 +43,16 @@ class ModelCalls:
         batching: Mapping[str, Any] | None = None,
         hedging: float = 0.0,
         approximate_cache: Mapping[str, Any] | None = None,
+        keep_current: bool = False,
     ) -> dict[str, Any]:
         """Start replicas of a saved model and make it the current version once one is ready.
 
-        `path` is the saved model, or `file.py:ClassName` with framework `python`. A `batch_size`
-        of -1 lets Clipper find the batch size; `batching` says how: controller (`aimd`,
-        `quantile`, `fixed`), `size`, `wait_ms`. `hedging` is the share of queries that may be
-        sent to a second replica when the first is overdue. `approximate_cache` (`metric`, `radius`,
-        `audit`, `budget`) serves an input with the output for one that is near.
+        With `keep_current` the version that is current stays so: this one is tried first, by a
+        canary say. `path` is the saved model, or `file.py:ClassName` with framework `python`. A
+        `batch_size` of -1 lets Clipper find the batch size; `batching` says how: controller
+        (`aimd`, `quantile`, `fixed`), `size`, `wait_ms`. `hedging` is the share of queries that may
+        be sent to a second replica when the first is overdue. `approximate_cache` (`metric`,
+        `radius`, `audit`, `budget`) serves an input with the output for one that is near.
 
         Raises:
             InvalidCall: there is nothing at `path`.
@@ -73,6 +75,8 @@ class ModelCalls:
             body["hedging"] = hedging
         if approximate_cache is not None:
             body["approximate_cache"] = approximate_cache
+        if keep_current:
+            body["keep_current"] = True
         asked = request("POST", *MODELS, body=body)
         try:
             model: dict[str, Any] = self.admin.call(asked, timeout_s=timeout_s + DEPLOY_MARGIN_S)

@@ -232,6 +232,11 @@ def _check_policies(settings: Settings) -> None:
             f"policies_dir {settings.policies_dir} is no folder",
             hint="Name a folder that is there.",
         )
+    if settings.decision_log and not Path(settings.decision_log).absolute().parent.is_dir():
+        raise SettingsError(
+            f"decision_log {settings.decision_log} is a file in a folder that is not there",
+            hint="Make the folder first.",
+        )
 
 
 def _with_places(settings: Settings, environ: Mapping[str, str]) -> Settings:

@@ -365,6 +365,7 @@ class StatusAnswer(BaseModel):
     store: StoreStatus
     ready: bool
     not_ready: list[str]
+    troubles: list[str] = Field(description="applications whose policies do not do their work")
     applications: int
     models: int
     replicas: ReplicaTotals

@@ -75,6 +75,7 @@ def _add_status(router: APIRouter, services: Services) -> None:
             store=StoreStatus(url=services.status.store_url, state=services.status.store_state),
             ready=not reasons,
             not_ready=reasons,
+            troubles=services.troubles(),
             applications=len(config.applications),
             models=len(config.models),
             replicas=ReplicaTotals(**services.fleet.counts()),
@@ -168,9 +169,9 @@ def _add_models(router: APIRouter, services: Services) -> None:
         """Register a model version and, with a deployment, wait until a replica is ready."""
         model = asked.model()
         if model.deployment is None:
-            await catalogue.add_model(model)
+            await catalogue.add_model(model, keeps_current=asked.keep_current)
         else:
-            await services.deployer.deploy(model, asked.timeout_s)
+            await services.deployer.deploy(model, asked.timeout_s, keeps_current=asked.keep_current)
         return _summary(services, catalogue.model(model.id))
 
     @router.get("/models/{name}", tags=["models"])

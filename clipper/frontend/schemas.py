@@ -195,6 +195,9 @@ class ModelRequest(Request):
     deployment: DeploymentRequest | None = None
     container_name: str | None = None
     timeout_s: float = Field(120.0, gt=0, le=3600, description="how long it may take to come up")
+    keep_current: bool = Field(
+        False, description="leave the version that is current so: this one is to be tried first"
+    )
 
     def model(self) -> Model:
         """What is asked for, as our noun.

@@ -68,9 +68,11 @@ def make_policy(name: str, params: Mapping[str, Any], loss: str) -> SelectionPol
         policy.init()
     except InvalidInput:
         raise
-    except TypeError as error:
+    except TypeError:
+        takes = [known for known in signature(factory).parameters if known != "loss"]
         raise InvalidInput(
-            f"The selection policy {name} does not take {dict(params)}.", hint=f"{error}."
+            f"The selection policy {name} does not take {dict(params)}.",
+            hint=f"It takes {', '.join(takes) or 'no parameters'}.",
         ) from None
     except Exception as error:
         raise InvalidInput(

@@ -228,8 +228,10 @@ class Catalogue:
                 )
         check_linked_apps(config, model)
 
-    async def add_model(self, model: Model) -> None:
-        """Register a version, or give a registered one its replicas; it becomes current.
+    async def add_model(self, model: Model, *, keeps_current: bool = False) -> None:
+        """Register a version, or give a registered one its replicas.
+
+        It becomes current, unless the one that is shall stay so.
 
         Raises:
             AlreadyExists, Incompatible, InvalidInput.
@@ -237,10 +239,11 @@ class Catalogue:
 
         def edit(config: Config) -> Config:
             self.check_new(config, model)
-            numbered = replace(model, registered=config.next_number())
-            return config.with_model(numbered).with_current(model.id)
+            after = config.with_model(replace(model, registered=config.next_number()))
+            stays = keeps_current and model.id.name in config.current
+            return after if stays else after.with_current(model.id)
 
-        await self._change(f"Model {model.id} added, and current", edit)
+        await self._change(f"Model {model.id} added", edit)
 
     async def set_current(self, model: ModelId) -> None:
         """Roll a model to another of its versions.

@@ -40,8 +40,10 @@ class Deployer:
         self._fleet = fleet
         self._layer = layer
 
-    async def deploy(self, model: Model, timeout_s: float) -> None:
-        """Return when a replica is ready and the version is current.
+    async def deploy(self, model: Model, timeout_s: float, *, keeps_current: bool = False) -> None:
+        """Return when a replica is ready and the version is registered.
+
+        It is current then, unless the one before shall stay so.
 
         Raises:
             AlreadyExists: the version exists, or is being deployed by somebody else.
@@ -57,7 +59,7 @@ class Deployer:
 
         async def register() -> None:
             self.in_progress[model.id] = Progress("registering", started)
-            await self._catalogue.add_model(model)
+            await self._catalogue.add_model(model, keeps_current=keeps_current)
 
         self.in_progress[model.id] = Progress("starting", started)
         try:

@@ -85,7 +85,7 @@ class Predictor:
         elif route.models:
             self._select(query)
         else:
-            self._default(query, "no_model", NO_MODELS)
+            self._default(query, "no_model", route.trouble or NO_MODELS)
         if not query.is_settled:
             route.expiry.watch(query)
 

@@ -161,6 +161,11 @@ class Services:
         own = Figures(self.metrics, self.engine.approximations(), self.status.uptime_s)
         return await self.workforce.total(own)
 
+    def troubles(self) -> list[str]:
+        """Applications whose policies do not do what they are for, and why."""
+        routes = self.predictor.snapshot.values()
+        return [f"{route.app.name}: {route.trouble}" for route in routes if route.trouble]
+
     async def readiness(self) -> list[str]:
         """Why queries would not be answered by models; empty when they would."""
         return self.ready()

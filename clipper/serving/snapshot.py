@@ -48,6 +48,8 @@ class Route:
     versions: Mapping[str, Mapping[str, ServedModel]]
     """Every version of each linked model, for queries that ask for one."""
     stats: ApplicationStats
+    trouble: str
+    """Why the policy does not do what it is for; empty where it does."""
     record: Record
     """The journal's note of a query that nothing can be learned from."""
     expiry: Expiry[Any]
@@ -95,15 +97,16 @@ def _build_route(
     metrics: Metrics,
     expire: Callable[[Any], None],
 ) -> Route:
-    policy = _policy(app)
-    if policy is None:
+    policy, trouble = _policy(app)
+    if trouble:
         app = replace(app, models=())
-        policy = Single()
     current = [ModelId(name, config.current[name]) for name in app.models if name in config.current]
     for candidate in policy.candidates:
         name, _, version = candidate.partition(":")
         if name in app.models and (model := ModelId(name, version)) in layer.models:
             current.append(model)
+        else:
+            trouble = trouble or f"{candidate}, which it asks, is not deployed and linked"
     models = {model: layer.models[model] for model in current}
     if policy.averages:
         for served in models.values():
@@ -126,6 +129,7 @@ def _build_route(
         policy=policy,
         models=models,
         all=tuple(models),
+        trouble=trouble,
         sole=sole,
         versions=versions,
         stats=stats,
@@ -136,13 +140,13 @@ def _build_route(
     )
 
 
-def _policy(app: Application) -> SelectionPolicy | None:
-    """The application's; None where its file can no longer be read: no model is asked then.
+def _policy(app: Application) -> tuple[SelectionPolicy, str]:
+    """The application's, and nothing; or one that asks nobody, and why.
 
     What was checked when the application was created may be gone at the next start.
     """
     try:
-        return make_policy(app.policy, app.policy_params, app.loss)
+        return make_policy(app.policy, app.policy_params, app.loss), ""
     except InvalidInput as error:
         log.error(
             "The policy of application '%s' cannot be used: %s %s",
@@ -151,7 +155,7 @@ def _policy(app: Application) -> SelectionPolicy | None:
             error.hint,
             extra={"action": "policy_unusable"},
         )
-        return None
+        return Single(), f"The selection policy cannot be used: {error.message} {error.hint}"
 
 
 def strictest_slos(config: Config) -> dict[ModelId, float]:

@@ -1,5 +1,6 @@
 """`clipper-admin model`: model versions and their replicas."""
 
+import json
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -67,6 +68,12 @@ def deploy(  # noqa: PLR0913 -- an option for each setting
         list[str] | None,
         typer.Option("--label", "--labels", help="A note on the model; may be repeated."),
     ] = None,
+    keep_current: Annotated[
+        bool,
+        typer.Option(
+            "--keep-current", help="Leave the current version so: try this one first, by a canary."
+        ),
+    ] = False,
     timeout: Timeout = 120.0,
     as_json: AsJson = False,
 ) -> None:
@@ -104,12 +111,17 @@ def deploy(  # noqa: PLR0913 -- an option for each setting
             labels=label,
             image=image,
             timeout_s=timeout,
+            keep_current=keep_current,
         )
     if as_json:
         session.show_json(answer)
-    else:
-        session.say(f"Deployed {label_of}: {_ready(answer)} replicas are ready.")
+        return
+    session.say(f"Deployed {label_of}: {_ready(answer)} replicas are ready.")
+    if answer["is_current"]:
         session.say(f"Next: clipper-admin app link APP {name}")
+    else:
+        canary = json.dumps({"name": "canary", "candidate": label_of})
+        session.say(f"Next: clipper-admin app set-policy APP '{canary}'")
 
 
 def _ready(model: dict[str, Any]) -> str:

@@ -40,7 +40,7 @@ def test_an_old_python_fails() -> None:
 
 def test_a_daemon_that_is_well_passes(clipper: ClipperConnection) -> None:
     checks = reported(lambda: STATUS)
-    assert outcomes(checks) == {"ready": OK, "store": OK, "replicas": OK}
+    assert outcomes(checks) == {"ready": OK, "store": OK, "replicas": OK, "policies": OK}
     assert listener("admin listener", clipper.admin).outcome == OK
 
 
@@ -50,6 +50,7 @@ def test_a_daemon_that_is_well_passes(clipper: ClipperConnection) -> None:
         ({"ready": False, "not_ready": ["m:1 has no replica"]}, "ready", FAILED, "m:1"),
         ({"store": {"url": "redis://h", "state": "degraded"}}, "store", FAILED, "degraded"),
         ({"replicas": {"ready": 0, "backing_off": 2}}, "replicas", WARNING, "2 backing off"),
+        ({"troubles": ["a: no file mine.py"]}, "policies", WARNING, "a: no file mine.py"),
     ],
 )
 def test_what_is_wrong_comes_with_a_fix(

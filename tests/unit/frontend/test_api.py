@@ -452,6 +452,7 @@ async def test_the_status_counts_what_there_is(
         "store": {"url": "memory://", "state": "unavailable"},
         "ready": True,
         "not_ready": [],
+        "troubles": [],
         "applications": 1,
         "models": 1,
         "replicas": {"ready": 1, "starting": 0, "backing_off": 0},

@@ -27,8 +27,11 @@ def test_an_unknown_policy_is_refused_with_the_ones_there_are() -> None:
 
 @pytest.mark.parametrize(("name", "params"), [("single", {"eta": 1}), ("exp3", {"gamma": 0.1})])
 def test_a_parameter_that_it_does_not_take_is_refused(name: str, params: dict[str, float]) -> None:
-    with pytest.raises(InvalidInput, match=f"The selection policy {name} does not take"):
+    with pytest.raises(InvalidInput, match=f"The selection policy {name} does not take") as refusal:
         make_policy(name, params, "zero_one")
+    assert (
+        refusal.value.hint == {"single": "It takes no parameters.", "exp3": "It takes eta."}[name]
+    )
 
 
 @pytest.mark.parametrize("eta", [0, -0.1, 1.5, float("nan"), "fast", None, [0.1], True])

@@ -541,3 +541,12 @@ async def test_a_store_that_lost_everything_gets_it_back() -> None:
     assert restarted.config.current == {"m": "1"}
     await catalogue.add_application(replace(APP, name="b"))
     assert set(catalogue.config.applications) == {"a", "b"}
+
+
+async def test_a_version_that_is_to_be_tried_first_does_not_become_current(
+    catalogue: Catalogue,
+) -> None:
+    for version in ("1", "2"):
+        await catalogue.add_model(model(version=version), keeps_current=True)
+    assert catalogue.config.current == {"m": "1"}, "somebody has to be"
+    assert ModelId("m", "2") in catalogue.config.models

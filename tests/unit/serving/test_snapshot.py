@@ -114,3 +114,14 @@ async def test_the_numbers_of_an_application_outlive_a_change() -> None:
     after = build_snapshot(configuration([linked], []), layer, metrics, lambda query: None)
     assert before["a"].stats is after["a"].stats
     assert after["a"].slo_s == 0.005
+
+
+async def test_what_keeps_a_policy_from_its_work_is_said() -> None:
+    params = {"candidate": "m:9"}
+    canary = await route_of(application("a", "m", policy="canary", policy_params=params), ["m:1"])
+    assert canary.trouble == "m:9, which it asks, is not deployed and linked"
+    assert set(canary.models) == {M1}, "the one that is there answers"
+    lost = await route_of(application("a", "m", policy="mine:Gone"), ["m:1"])
+    assert "is in a file, and this daemon was given no folder" in lost.trouble
+    assert not lost.models
+    assert not (await route_of(application("a", "m"), ["m:1"])).trouble
