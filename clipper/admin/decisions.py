@@ -35,12 +35,15 @@ def read_decisions(file: Path, app: str | None) -> Decisions:
     files = [older, file] if older.exists() else [file]
     events: list[Logged | Watched] = []
     apps: dict[str, str] = {}
+    judged: set[str] = set()
     for one in files:
         for number, line in enumerate(_lines(one), 1):
             if not line:
                 continue
             try:
                 row = json.loads(line)
+                if row["kind"] != "traffic":
+                    judged.add(row["app"])
                 if app in (None, row["app"]):
                     apps[row["app"]] = row["loss"]
                     events.append(_event(row))
@@ -55,7 +58,11 @@ def read_decisions(file: Path, app: str | None) -> Decisions:
             hint=f"Choose one: --app {' or --app '.join(sorted(apps))}.",
         )
     if not any(isinstance(event, Logged) for event in events):
-        raise InvalidCall(f"{file} has no decisions of {app or 'any application'}.", hint="")
+        has = f"It has those of {', '.join(sorted(judged))}." if judged else ""
+        raise InvalidCall(
+            f"{file} has no decisions of {app or 'any application'}.",
+            hint=has or "A decision is logged once its feedback has come.",
+        )
     return Decisions(events, apps[next(iter(apps))], files)
 
 

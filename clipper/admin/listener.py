@@ -82,8 +82,12 @@ def refused(response: httpx.Response) -> ClipperRefused:
         hint = (status != 401 and str(error.get("hint") or "")) or _hint(status)
         return ClipperRefused(message, code=code, hint=hint, status=status)
     if isinstance(error, str) and isinstance(body, dict):  # the query listener's shape
-        message = f"{error}: {body.get('cause', '')}"
-        return ClipperRefused(message, code=_code(error), hint=_hint(status), status=status)
+        message, hint = f"{error}: {body.get('cause', '')}", ""
+        if status == 404 and ". " in message:  # what is unknown, and then what to do about it
+            message, _, hint = message.partition(". ")
+            message += "."
+        hint = hint or _hint(status)
+        return ClipperRefused(message, code=_code(error), hint=hint, status=status)
     text = json.dumps(body) if body is not None else response.text
     message = f"HTTP {status}: {text[:500].strip() or response.reason_phrase}"
     return ClipperRefused(message, code=f"http_{status}", hint=_hint(status), status=status)

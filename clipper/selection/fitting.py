@@ -4,7 +4,8 @@ Wang et al., "IDK Cascades" (UAI 2018), section "Learning IDK Classifiers", by s
 the cheapest thresholds whose answers are not wrong more often than those of the best model alone by
 more than was agreed. On a thousand examples "not wrong more often" is easily luck, so that what
 counts is the upper end of Wilson's interval around the share of examples that the cascade gets
-wrong and the best model right. It may turn out that no cascade is worth it.
+wrong and the best model right. It may turn out that no cascade is worth it: because the best model
+alone is cheaper than any, or because a cheaper one alone is not wrong more often than was agreed.
 
 What is right the application's loss tells, which judges the cascade when it serves.
 """
@@ -58,7 +59,7 @@ class Fit(NamedTuple):
     shares: tuple[float, ...]
     """Of the queries that each of them answers."""
     added_error: float
-    """At most, at 95 per cent, more often wrong than the best model alone."""
+    """At most, at 95 per cent, more often wrong than the best model alone; of that one, 0."""
 
 
 def right_below(loss: str) -> float:
@@ -70,21 +71,27 @@ def right_below(loss: str) -> float:
 
 def alone(levels: Sequence[Level], which: int) -> Fit:
     """One model for all."""
-    level = levels[which]
+    level, best = levels[which], _best(levels)
     accuracy, loss = float(level.is_right.mean()), float(level.losses.mean())
-    return Fit((which,), (), accuracy, loss, level.cost, (1.0,), 0.0)
+    added = 0.0 if which == best else _added_error(level.is_right, levels[best].is_right)
+    return Fit((which,), (), accuracy, loss, level.cost, (1.0,), added)
 
 
 def best_alone(levels: Sequence[Level]) -> Fit:
     """The most accurate model; of equals the cheapest."""
-    which = max(
+    return alone(levels, _best(levels))
+
+
+def _best(levels: Sequence[Level]) -> int:
+    return max(
         range(len(levels)), key=lambda i: (float(levels[i].is_right.mean()), -levels[i].cost)
     )
-    return alone(levels, which)
 
 
 def fit(levels: Sequence[Level], tolerance: float) -> Fit:
-    """The cheapest of all cascades that end in the best model, it alone included.
+    """The cheapest of all models alone, and of all cascades that end in the best model.
+
+    A cascade asks its last model at times: one that never does is not what it is called.
 
     `levels` cheapest first; `tolerance` is the share of queries, from 0 to 1, that may be answered
     wrong for the sake of the cost.
@@ -92,12 +99,17 @@ def fit(levels: Sequence[Level], tolerance: float) -> Fit:
     best = best_alone(levels)
     (last,) = best.levels
     found = best
+    for which in range(last):
+        one = alone(levels, which)
+        if one.added_error <= tolerance and one.cost < found.cost:
+            found = one
     for count in range(1, last + 1):
         for cheap in itertools.combinations(range(last), count):
             chosen = (*cheap, last)
             for thresholds in _grid([levels[i] for i in cheap]):
                 one = evaluate(levels, chosen, thresholds)
-                if one.added_error <= tolerance and one.cost < found.cost:
+                is_cascade = one.shares[-1] > 0
+                if is_cascade and one.added_error <= tolerance and one.cost < found.cost:
                     found = one
     return found
 
@@ -121,11 +133,16 @@ def evaluate(
         is_right = np.where(settled, level.is_right, is_right)
         shares.append(float(settled.mean()))
         is_open = is_open & ~settled
-    lost = int((last.is_right & ~is_right).sum())
-    won = int((is_right & ~last.is_right).sum())
-    added = upper_share(lost, total) - won / total
+    added = _added_error(is_right, last.is_right)
     accuracy, loss = float(is_right.mean()), float(losses.mean())
     return Fit(chosen, thresholds, accuracy, loss, cost, tuple(shares), added)
+
+
+def _added_error(is_right: Flags, best_is_right: Flags) -> float:
+    """How much more often wrong than the best, at most."""
+    lost = int((best_is_right & ~is_right).sum())
+    won = int((is_right & ~best_is_right).sum())
+    return upper_share(lost, len(is_right)) - won / len(is_right)
 
 
 def upper_share(count: int, total: int) -> float:

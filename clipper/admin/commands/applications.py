@@ -57,7 +57,7 @@ def create(  # noqa: PLR0913 -- an option for each setting
 
     Example: clipper-admin app create digits --input-type floats --slo-ms 20 --default-output -1
     """
-    chosen: Any = parse_json(policy, "--policy") if policy.startswith("{") else policy
+    chosen = parse_policy(policy, "--policy")
     answer = session.clipper.register_application(
         name,
         input_type,
@@ -74,6 +74,23 @@ def create(  # noqa: PLR0913 -- an option for each setting
     else:
         session.say(f"Created application {name}.")
         session.say(f"Next: clipper-admin app link {name} MODEL")
+
+
+def parse_policy(text: str, what: str) -> str | dict[str, Any]:
+    """A selection policy: its name, or a JSON object of its name and parameters.
+
+    Raises:
+        InvalidCall: it is JSON, and no such object.
+    """
+    if not text.startswith(("{", "[", '"')):
+        return text
+    policy = parse_json(text, what)
+    if isinstance(policy, dict) and isinstance(policy.get("name"), str):
+        return policy
+    raise InvalidCall(
+        f"{what} {text} is no selection policy.",
+        hint='Give its name, exp3, or a JSON object with "name": {"name": "exp3", "eta": 0.1}.',
+    )
 
 
 def _micros(slo_ms: float) -> int:
@@ -170,6 +187,8 @@ def unknown(name: str) -> ClipperRefused:
 
 BAR = 20
 PARTIES = ("candidate", "incumbent")
+SHARED = ("ab", "canary", "shadow", "cascade")
+"""Policies that learn the same for all contexts."""
 
 
 @command(app, "selection")
@@ -180,6 +199,11 @@ def selection(
     as_json: AsJson = False,
 ) -> None:
     """Show how the models of an application stand: weights, losses, and who is surely worse.
+
+    SHARE is a model's chance of being asked for the next query or, where all are asked, its weight;
+    ANSWERS, of the answers that were given in any context, the share that it gave or took part in;
+    JUDGED, how often feedback was about it: in this context, or for a policy that learns the same
+    for all (ab, canary, shadow, cascade) in any.
 
     Of a canary also failures and latencies, and which differences are significant.
 
@@ -243,25 +267,76 @@ def _significance(comparison: dict[str, Any]) -> str:
 def _finding(learned: dict[str, Any]) -> str:
     """In words, what may be concluded."""
     if learned["verdict"]:
-        return f"The trial is over: {learned['verdict']}, as {learned['reason']}."
+        return _verdict(learned)
     if learned["comparisons"]:
         return _trial(learned["comparisons"])
+    if learned["state"] is None:
+        return f"{learned['policy']} learns nothing from feedback."
     judged = [model for model in learned["models"] if model["judged"]]
-    if not judged:
-        return f"No feedback has come yet: clipper-admin feedback {learned['application']} ..."
-    if learned["reason"]:
-        return f"The cascade asks its last model always: {learned['reason']}."
     if learned["policy"] == "cascade":
-        return (
-            "The cascade is on. Each model is judged by the answers that it was sure of, the last "
-            "by all that it gave: their losses are about different queries."
-        )
+        return _cascade(learned, is_judged=bool(judged))
+    if not judged:
+        return _unjudged(learned)
+    return _leader(judged)
+
+
+def _leader(judged: list[dict[str, Any]]) -> str:
+    """Which model is the best, as far as that is known."""
     if len(judged) < 2:
         return "Nothing to compare: only one model was judged so far."
     best = min(judged, key=lambda model: model["loss"])
     if all(model["is_worse"] for model in judged if model is not best):
         return f"{best['model']} is the best: the difference is significant."
     return f"{best['model']} leads, but the difference is not significant yet."
+
+
+def _unjudged(learned: dict[str, Any]) -> str:
+    """Nothing may be concluded yet."""
+    whose = ""
+    if learned["policy"] not in SHARED:
+        whose = f" for context {learned['context']} (--context names another)"
+    return (
+        f"No feedback has come yet{whose}.\n"
+        f"Next: clipper-admin feedback {learned['application']} ..."
+    )
+
+
+def _cascade(learned: dict[str, Any], is_judged: bool) -> str:
+    """Whether it is one, in effect."""
+    if not json.loads(learned["state"]["about"])["thresholds"]:
+        return (
+            "The cascade has no thresholds, so that its last model answers all.\n"
+            f"Next: find some: clipper-admin app fit-cascade {learned['application']} --data FILE"
+        )
+    if not is_judged:
+        return _unjudged(learned)
+    if learned["reason"]:
+        return f"The cascade asks its last model always: {learned['reason']}."
+    return (
+        "The cascade is on. Each model is judged by the answers that it was sure of, the last "
+        "by all that it gave: their losses are about different queries."
+    )
+
+
+def _verdict(learned: dict[str, Any]) -> str:
+    """What a trial has come to, and the commands that make it last."""
+    candidate, application = learned["state"]["candidate"], learned["application"]
+    name, _, version = candidate.partition(":")
+    others = [one["model"] for one in learned["models"] if one["model"] != candidate]
+    is_promoted = learned["verdict"] == "promoted"
+    winner = name if is_promoted else (others or [candidate])[0].partition(":")[0]
+    linked = dict.fromkeys(one["model"].partition(":")[0] for one in learned["models"])
+    steps = [f"clipper-admin model set-version {name} {version}"] if is_promoted else []
+    # The policy single has one model.
+    steps += [f"clipper-admin app unlink {application} {one}" for one in linked if one != winner]
+    steps.append(f"clipper-admin app set-policy {application} single")
+    lines = [f"The trial is over: {learned['verdict']}, as {learned['reason']}."]
+    lines.append("Next: " + "\n      ".join(steps))
+    if not is_promoted:
+        lines.append(
+            f"Then {candidate} may be deleted: clipper-admin model delete {name} {version}"
+        )
+    return "\n".join(lines)
 
 
 def _trial(comparisons: list[dict[str, Any]]) -> str:
@@ -290,9 +365,9 @@ def set_policy(
 
     Example: clipper-admin app set-policy digits '{"name": "canary", "candidate": "svm:2"}'
     """
-    chosen: Any = parse_json(policy, "POLICY") if policy.startswith("{") else policy
+    chosen = parse_policy(policy, "POLICY")
     session.clipper.set_selection_policy(name, chosen)
-    kind = chosen if isinstance(chosen, str) else chosen.get("name")
+    kind = chosen if isinstance(chosen, str) else chosen["name"]
     session.say(f"Application {name} has the policy {kind}.")
     session.say(f"Next: clipper-admin app selection {name}")
 

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from clipper.admin.cascades import Said, ask_all, check_loss_judges, judge, read_examples
-from clipper.admin.commands.applications import Name, unknown
+from clipper.admin.commands.applications import Name, parse_policy, unknown
 from clipper.admin.errors import InvalidCall
 from clipper.admin.progress import progress
-from clipper.admin.terminal import AsJson, Session, command, parse_json
+from clipper.admin.terminal import AsJson, Session, command
 
 
 def add_to(app: typer.Typer, applications: typer.Typer) -> None:
@@ -54,6 +54,11 @@ def fit_cascade(  # noqa: PLR0913 -- an option for each choice
     from clipper.selection import fitting
     from clipper.selection.cascade import SCORES
 
+    if not 0 <= tolerance <= 1:
+        raise InvalidCall(
+            f"--tolerance {tolerance:g} is out of range.",
+            hint="Give a share of the queries from 0 to 1, for example 0.01.",
+        )
     application = session.clipper.get_app_info(name)
     if application is None:
         raise unknown(name)
@@ -128,18 +133,31 @@ def _show(session: Session, said: list[Said], levels: list[Any], found: Any, pol
     session.table(("WHO ANSWERS", "ACCURACY", "MS A QUERY", "SHARES"), rows)
     session.say("MS A QUERY is what one query alone takes, as the replicas have measured it.")
     best = fitting.best_alone(levels)
+    best_name = said[best.levels[0]].model
+    if found.levels == best.levels:
+        why = (
+            "No cheaper model is sure often enough, and right then."
+            if best.levels[0]
+            else "It is the cheapest, and none is right more often."
+        )
+        session.say(f"No cascade: {best_name} alone is the best choice. {why}")
+        return
     if len(found.levels) == 1:
         session.say(
-            f"No cascade: {said[best.levels[0]].model} alone is the best choice. No cheaper model "
-            "is sure often enough, and right then."
+            f"No cascade: {said[found.levels[0]].model} alone is within the tolerance of the best, "
+            f"{best_name}."
         )
-        return
     session.say(
-        f"A query costs {best.cost / found.cost:.1f} times less than with "
-        f"{said[best.levels[0]].model} alone, and is wrong more often by at most "
-        f"{max(found.added_error, 0):.2%} (at 95 %, on {len(said[0].outputs)} examples)."
+        f"A query costs {best.cost / found.cost:.1f} times less than with {best_name} alone, and "
+        f"is wrong more often by at most {max(found.added_error, 0):.2%} (at 95 %, on "
+        f"{len(said[0].outputs)} examples)."
     )
-    session.say(f"The policy: {json.dumps(policy)}")
+    if len(found.levels) > 1:
+        session.say(f"The policy: {json.dumps(policy)}")
+        session.say(
+            f"Its own tolerance is the mean loss on the examples, {found.loss:.4g}, plus what was "
+            "allowed: once a cheap model's sure answers surely lose more, the last answers all."
+        )
 
 
 def _row(said: list[Said], fit: Any) -> tuple[object, ...]:
@@ -171,7 +189,8 @@ def replay(  # noqa: PLR0913 -- an option for each choice
     """Find out from logged decisions what another policy would have cost.
 
     Where one model was asked for each decision, only those count that the policy would have taken:
-    the loss is that of as many first decisions of its own as the log can tell of.
+    the loss is that of as many first decisions of its own as the log can tell of. A policy that the
+    log tells nothing of has the reason in its row.
 
     \b
     Example:
@@ -181,8 +200,6 @@ def replay(  # noqa: PLR0913 -- an option for each choice
     from clipper.core.errors import InvalidInput
     from clipper.selection import own
     from clipper.selection.losses import check_loss
-    from clipper.selection.policies import make_policy
-    from clipper.selection.replay import evaluate
 
     if policies_dir is not None:
         own.use(str(policies_dir))
@@ -190,25 +207,81 @@ def replay(  # noqa: PLR0913 -- an option for each choice
     if len(log.files) > 1:
         session.say(f"The log begins in {log.files[0]}, which was read first.")
     chosen_loss = loss or log.loss
-    rows = []
-    for text in policy:
-        asked = parse_json(text, "--policy") if text.startswith("{") else {"name": text}
-        params = {key: value for key, value in asked.items() if key != "name"}
-        try:
-            check_loss(chosen_loss)
-            made = make_policy(str(asked.get("name")), params, chosen_loss)
-            estimate = evaluate(made, log.events, chosen_loss, seed)
-        except InvalidInput as error:
-            raise InvalidCall(error.message, hint=error.hint) from error
-        rows.append({"policy": text, **estimate._asdict()})
+    try:
+        check_loss(chosen_loss)
+        made = [(text, _made(text, chosen_loss, policies_dir)) for text in policy]
+    except InvalidInput as error:
+        raise InvalidCall(error.message, hint=error.hint) from error
+    rows, hints = _played(made, log.events, chosen_loss, seed)
     if as_json:
         session.show_json(rows)
         return
     columns = ("POLICY", "LOSS", "95 % INTERVAL", "DECISIONS", "COUNT AS", "")
     session.table(columns, map(_estimate, rows))
+    for hint in hints:
+        session.say(f"Next: {hint}")
+
+
+def _made(text: str, loss: str, folder: Path | None) -> Any:
+    """The policy that an option asks for.
+
+    Raises:
+        InvalidCall: it is none.
+        InvalidInput: there is no such policy, or it does not take these parameters.
+    """
+    from clipper.selection.policies import make_policy
+
+    asked = parse_policy(text, "--policy")
+    params = {} if isinstance(asked, str) else dict(asked)
+    name = asked if isinstance(asked, str) else params.pop("name")
+    if ":" in name and folder is None:
+        raise InvalidCall(
+            f"The selection policy '{name}' is in a file, and no folder was given.",
+            hint="Add --policies-dir FOLDER to this command.",
+        )
+    return make_policy(name, params, loss)
+
+
+def _played(
+    policies: list[tuple[str, Any]], events: list[Any], loss: str, seed: int
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """A row for each policy, and what to do about those that cannot be judged.
+
+    Raises:
+        InvalidCall: none can.
+    """
+    from clipper.core.errors import InvalidInput
+    from clipper.selection.logged import Logged
+    from clipper.selection.replay import evaluate
+
+    unknown: dict[str, Any] = {
+        "decisions": sum(isinstance(event, Logged) for event in events),
+        "used": 0.0,
+        "loss": None,
+        "interval": None,
+        "doubt": "",
+    }
+    rows: list[dict[str, Any]] = []
+    hints: dict[str, None] = {}
+    for text, policy in policies:
+        try:
+            estimate = evaluate(policy, events, loss, seed)
+        except InvalidInput as error:
+            rows.append({"policy": text, **unknown, "error": error.message})
+            hints[error.hint] = None
+        else:
+            rows.append({"policy": text, **estimate._asdict(), "error": ""})
+    told = [hint for hint in hints if hint]
+    if all(row["error"] for row in rows):
+        reasons = [f"{row['policy']} cannot be judged: {row['error']}" for row in rows]
+        raise InvalidCall(" ".join(reasons), hint=" ".join(told))
+    return rows, told
 
 
 def _estimate(row: dict[str, Any]) -> tuple[object, ...]:
+    if row["error"]:
+        reason = f"cannot be judged: {row['error']}"
+        return row["policy"], "-", "-", row["decisions"], round(row["used"]), reason
     low, high = row["interval"]
     return (
         row["policy"],

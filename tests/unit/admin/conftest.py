@@ -15,6 +15,7 @@ from clipper.admin.cli import app as cli
 from clipper.admin.client import ClipperConnection
 from clipper.admin.terminal import Target
 from clipper.frontend.frames import read_frames
+from clipper.serving.errands import unknown_query
 
 Json = dict[str, Any]
 Answer = tuple[int, Any]
@@ -92,7 +93,9 @@ class FakeDaemon:
             case "POST", [app, "feedback"]:
                 known = "input" in body or body["query_id"] in self.queries
                 if not known:
-                    return 404, {"error": "Not Found", "cause": "Unknown query."}
+                    error = unknown_query(app, body["query_id"])
+                    cause = f"{error.message} {error.hint}"
+                    return 404, {"error": "Not Found", "cause": cause}
                 return 200, {"learned": bool(self.apps[app]["linked_models"])}
         return 404, {"error": "Not Found", "cause": request.url.path}
 

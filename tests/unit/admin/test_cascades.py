@@ -112,6 +112,44 @@ def test_where_no_cascade_is_worth_it_nothing_is_applied(
     assert not [request for request in daemon.requests if request.method == "PATCH"]
 
 
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_where_the_cheap_model_alone_is_good_enough_there_is_no_cascade(
+    fit: Fit, daemon: Any, more: tuple[str, ...]
+) -> None:
+    daemon.says["cheap"] = lambda value: knows([value[0] - 0.1])
+    result = fit("--apply", "--tolerance", "0.05", *more)
+    assert result.exit_code == 0
+    assert "Nothing was applied" in result.stderr
+    assert daemon.apps["signs"]["selection_policy"] == {"name": "exp4"}
+    if more:
+        answer = found(result)
+        assert (answer["found"]["levels"], answer["policy"]) == ([0], None)
+    else:
+        no_cascade = "No cascade: cheap alone is within the tolerance of the best, dear."
+        assert no_cascade in result.stderr
+        assert "costs 10.0 times less" in result.stderr
+
+
+def test_the_cheapest_that_is_right_as_often_as_any_is_the_best(fit: Fit, daemon: Any) -> None:
+    daemon.says["cheap"] = knows
+    best = "No cascade: cheap alone is the best choice. It is the cheapest, and none is right more"
+    assert best in fit().stderr
+
+
+def test_what_the_tolerance_of_the_policy_is_is_said(fit: Fit) -> None:
+    shown = fit("--tolerance", "0.01").stderr
+    assert "Its own tolerance is the mean loss on the examples, 0, plus what was allowed" in shown
+
+
+@pytest.mark.parametrize("tolerance", ["-0.1", "1.5", "nan"])
+def test_a_tolerance_is_a_share(fit: Fit, daemon: Any, tolerance: str) -> None:
+    result = fit("--tolerance", tolerance)
+    assert result.exit_code == 2
+    assert f"--tolerance {tolerance} is out of range" in result.stderr
+    assert "from 0 to 1" in result.stderr
+    assert daemon.requests == []
+
+
 def test_help_says_that_apply_does_not_ask_and_when_it_does_nothing(run: Any) -> None:
     shown = " ".join(run("app", "fit-cascade", "--help", env={"COLUMNS": "300"}).stdout.split())
     assert "without asking; nothing is applied where one model alone is best" in shown

@@ -125,9 +125,52 @@ def test_an_open_trial_says_what_is_compared_and_which_difference_is_significant
     assert "no difference is significant yet" in run("app", "selection", "digits").stderr
     shown = json.loads(run("app", "selection", "digits", "--json").stdout)
     assert shown["comparisons"] == daemon.selection["comparisons"]
-    daemon.selection |= {"verdict": "rolled back", "reason": "its loss is higher by 0.1 to 0.3"}
-    over = "The trial is over: rolled back, as its loss is higher by 0.1 to 0.3."
-    assert over in run("app", "selection", "digits").stderr
+
+
+WORSE = "its loss is higher by 0.1 to 0.3"
+AS_GOOD = "after 300 queries it is as good as m:1"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason", "incumbent", "candidate", "steps"),
+    [
+        (
+            *("promoted", AS_GOOD, "m:1", "m:2"),
+            ["model set-version m 2", "app set-policy digits single"],
+        ),
+        (
+            *("rolled back", WORSE, "m:1", "m:2"),
+            ["app set-policy digits single", "model delete m 2"],
+        ),
+        (
+            *("promoted", AS_GOOD, "m:1", "n:3"),
+            ["model set-version n 3", "app unlink digits m", "app set-policy digits single"],
+        ),
+        (
+            *("rolled back", WORSE, "m:1", "n:3"),
+            ["app unlink digits n", "app set-policy digits single", "model delete n 3"],
+        ),
+    ],
+)
+def test_a_trial_that_is_over_says_what_to_do(
+    run: Any, daemon: Any, verdict: str, reason: str, incumbent: str, candidate: str, steps: Any
+) -> None:
+    run(*CREATE)
+    daemon.selection = {
+        "policy": "canary",
+        "models": [standing(incumbent, 0.1), standing(candidate, 0.2)],
+        "comparisons": [compared("loss", 0.2, 0.1, -0.05, 0.25)],
+        "verdict": verdict,
+        "reason": reason,
+        "state": {"candidate": candidate},
+    }
+    shown = run("app", "selection", "digits").stderr
+    assert f"The trial is over: {verdict}, as {reason}.\nNext: clipper-admin {steps[0]}\n" in shown
+    told = [line.partition("clipper-admin ")[2] for line in shown.splitlines()[1:]]
+    assert told == steps
+
+
+CASCADE = {"policy": "cascade", "state": {"about": '{"thresholds": [0.3]}'}}
 
 
 @pytest.mark.parametrize(
@@ -146,15 +189,32 @@ def test_an_open_trial_says_what_is_compared_and_which_difference_is_significant
         ),
         (
             {"policy": "ab", "models": [standing("m:1", None, judged=0)]},
-            "No feedback has come yet",
+            "No feedback has come yet.\nNext: clipper-admin feedback digits",
         ),
         (
-            {"policy": "cascade", "models": [standing("m:1", 0.1), standing("n:1", 0.2)]},
+            {"policy": "exp3", "models": [standing("m:1", None, judged=0)]},
+            "No feedback has come yet for context 0 (--context names another).",
+        ),
+        (
+            {"policy": "majority", "models": [standing("m:1", None, judged=0)], "state": None},
+            "majority learns nothing from feedback.",
+        ),
+        (
+            CASCADE | {"models": [standing("m:1", 0.1), standing("n:1", 0.2)]},
             "The cascade is on.",
         ),
         (
-            {"policy": "cascade", "models": [standing("m:1", 0.1)], "reason": "it was wrong"},
+            CASCADE | {"models": [standing("m:1", 0.1)], "reason": "it was wrong"},
             "The cascade asks its last model always: it was wrong.",
+        ),
+        (
+            CASCADE | {"models": [standing("m:1", None, judged=0)]},
+            "No feedback has come yet.",
+        ),
+        (
+            CASCADE | {"models": [standing("m:1", 0.1)], "state": {"about": '{"thresholds": []}'}},
+            "The cascade has no thresholds, so that its last model answers all.\n"
+            "Next: find some: clipper-admin app fit-cascade digits --data FILE",
         ),
     ],
 )
@@ -164,6 +224,36 @@ def test_what_may_be_concluded_is_said_in_words(
     run(*CREATE)
     daemon.selection = learned
     assert finding in run("app", "selection", "digits").stderr
+
+
+def test_help_says_what_the_columns_are(run: Any) -> None:
+    shown = " ".join(run("app", "selection", "--help", env={"COLUMNS": "300"}).stdout.split())
+    for column in ("SHARE is a model's chance", "ANSWERS, of the answers", "JUDGED, how often"):
+        assert column in shown
+
+
+@pytest.mark.parametrize("policy", ['["exp3"]', '{"epsilon": 0.2}', '{"name": ["exp3"]}', '"exp3"'])
+def test_a_policy_is_a_name_or_an_object_with_one(run: Any, daemon: Any, policy: str) -> None:
+    run(*CREATE)
+    daemon.requests.clear()
+    for arguments in (
+        ("app", "set-policy", "digits", policy),
+        ("app", "create", "other", "--input-type", "floats", "--policy", policy),
+    ):
+        result = run(*arguments)
+        assert result.exit_code == 2
+        assert f"{policy} is no selection policy." in result.stderr
+        assert 'Give its name, exp3, or a JSON object with "name"' in result.stderr
+    assert daemon.requests == []
+
+
+def test_feedback_on_an_unknown_query_says_what_the_daemon_says_to_do(run: Any) -> None:
+    run(*CREATE)
+    result = run("feedback", "digits", "--query-id", "99", "--label", "1")
+    assert result.exit_code == 1
+    error, next_ = result.stderr.splitlines()
+    assert error == "Error: Not Found: Query 99 of application 'digits' is unknown or too old."
+    assert next_ == "Next:  Send feedback sooner, or name the input instead of the query."
 
 
 def test_nothing_there_yet_says_what_to_do(run: Any) -> None:

@@ -77,6 +77,13 @@ def test_decisions_are_judged_by_the_loss_that_is_asked_for(
         (("--policy", "exp9"), "no selection policy 'exp9'"),
         (("--policy", "exp4"), "no decision that this policy would have taken"),
         ((*SINGLE, "--loss", "log"), "no class"),
+        (("--policy", '["exp3"]'), '["exp3"] is no selection policy'),
+        (("--policy", '{"eta": 0.1}'), 'a JSON object with "name"'),
+        (("--policy", "mine:Last"), "Next:  Add --policies-dir FOLDER to this command."),
+        ((*SINGLE, "--policy", "exp9"), "no selection policy 'exp9'"),
+        (("--policy", "exp4", "--policy", "majority"), "exp4 cannot be judged: The log has no"),
+        (("--policy", "exp4", "--policy", "majority"), "majority cannot be judged: The log has no"),
+        ((*SINGLE, "--app", "nope"), "Next:  It has those of a."),
     ],
 )
 def test_what_cannot_be_replayed_is_wrong_usage(
@@ -88,6 +95,30 @@ def test_what_cannot_be_replayed_is_wrong_usage(
     assert says in result.stderr
     if "hinge" in options:
         assert "zero_one, absolute, squared, log, given" in result.stderr
+
+
+def test_a_policy_that_cannot_be_judged_has_the_reason_in_its_row(run: Any, file: Path) -> None:
+    write(file, lesson())
+    options = ("--policy", "exp4", *SINGLE)
+    result = run("replay", str(file), *options)
+    assert result.exit_code == 0
+    _, exp4, single = result.stdout.splitlines()
+    reason = "The log has no decision that this policy would have taken."
+    assert exp4.rstrip().endswith(f"cannot be judged: {reason}")
+    assert single.split()[:2] == ["single", "1.0000"]
+    assert "Next: Replay a log of exp3" in result.stderr
+    exp4, single = json.loads(run("replay", str(file), *options, "--json").stdout)
+    assert exp4.keys() == single.keys()
+    assert (exp4["loss"], exp4["interval"], exp4["decisions"]) == (None, None, 1)
+    assert (exp4["error"], single["error"]) == (reason, "")
+
+
+def test_an_application_that_is_not_in_the_log_is_told_who_is(run: Any, file: Path) -> None:
+    write(file, ROLLED_BACK | {"app": "c"}, lesson(app="b"), lesson())
+    result = run("replay", str(file), *SINGLE, "--app", "nope")
+    assert result.exit_code == 2
+    assert f"{file} has no decisions of nope." in result.stderr
+    assert "It has those of a, b." in result.stderr
 
 
 def test_a_doubtful_answer_says_why(run: Any, file: Path) -> None:

@@ -61,6 +61,32 @@ def test_where_no_cascade_is_worth_it_there_is_none(without: tuple[Level, Level]
     assert found.thresholds == ()
 
 
+def test_a_cheap_model_that_is_wrong_no_more_often_than_agreed_answers_alone() -> None:
+    found = fit(levels(cheap=0.96), 0.05)
+    assert found == alone(levels(cheap=0.96), 0)
+    assert (found.levels, found.thresholds, found.shares) == ((0,), (), (1.0,))
+    assert 0.01 < found.added_error <= 0.05
+    cheap, dear = levels(cheap=0.96)
+    middle = cheap._replace(cost=0.5)
+    assert fit((cheap, middle, dear), 0.05) == found
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.005, 0.02, 0.1, 0.3, 1.0])
+@pytest.mark.parametrize("cheap", [0.5, 0.9, 0.96])
+def test_the_last_model_of_a_cascade_is_asked_at_times(cheap: float, tolerance: float) -> None:
+    first, dear = levels(cheap)
+    middle = Level(np.random.default_rng(2).random(COUNT), dear.losses, 0.5)
+    for given in ((first, dear), (first, middle, dear._replace(losses=wrong(np.ones(COUNT))))):
+        found = fit(given, tolerance)
+        assert found.added_error <= tolerance
+        assert found.shares[-1] > 0
+
+
+def test_alone_tells_how_much_more_often_it_is_wrong_than_the_best() -> None:
+    assert alone(levels(), 1).added_error == 0
+    assert alone(levels(), 0).added_error == pytest.approx(0.27, abs=0.02)
+
+
 def test_the_best_alone_of_equals_is_the_cheapest() -> None:
     right = np.array([True, False])
     equals = [Level(np.zeros(2), wrong(right), 2.0), Level(np.zeros(2), wrong(right), 1.0)]
@@ -112,7 +138,7 @@ def test_an_output_without_probabilities_is_never_an_answer() -> None:
     assert found.shares[0] < 0.5
     assert np.isfinite(found.thresholds).all()
     never = cheap._replace(doubts=np.full(COUNT, np.inf))
-    assert fit((never, dear), 1.0).levels == (1,)
+    assert fit((never, dear), 0.2).levels == (1,)
 
 
 def test_few_examples_are_not_trusted() -> None:
