@@ -87,21 +87,14 @@ def scores(weights: Weights, outputs: Outputs, usual: Outputs = NOTHING_USUAL) -
     Where most of the weight is not of vectors of one length, as `mean` does.
     """
     alike = of_one_shape(weights, outputs)
-    combined = _mean(weights, alike, usual) if alike else None
-    if not isinstance(combined, list):
-        return mean(weights, outputs, usual)
-    best = best_class(combined)
-    agreeing = [model for model, output in alike.items() if best_class(output.value) == best]
-    return output_of(combined), _share(agreeing, weights)
+    return _scores(weights, alike, usual) or mean(weights, outputs, usual)
 
 
 def labels(weights: Weights, outputs: Outputs, usual: Outputs = NOTHING_USUAL) -> Combination:
     """As `scores` where most of the weight is of score vectors, else the vote."""
-    if any(type(output.value) is list for output in outputs.values()):
-        alike = of_one_shape(weights, outputs)
-        if alike and isinstance(next(iter(alike.values())).value, list):
-            return scores(weights, outputs, usual)
-    return vote(weights, outputs)
+    has_lists = any(type(output.value) is list for output in outputs.values())
+    found = _scores(weights, of_one_shape(weights, outputs), usual) if has_lists else None
+    return found or vote(weights, outputs)
 
 
 COMBINE: dict[str, Combine] = {"vote": vote, "mean": mean, "scores": scores, "labels": labels}
@@ -156,6 +149,16 @@ def of_one_shape(weights: Weights, outputs: Outputs) -> Outputs:
     if len(groups) > 1:
         heaviest = max(groups, key=lambda shape: sum(weights[model] for model in groups[shape]))
     return {} if heaviest is None else groups[heaviest]
+
+
+def _scores(weights: Weights, alike: Outputs, usual: Outputs) -> Combination | None:
+    """Of outputs of one shape; None where they are no vectors."""
+    if not alike or not isinstance(next(iter(alike.values())).value, list):
+        return None
+    combined = _mean(weights, alike, usual)
+    best = best_class(combined)
+    agreeing = [model for model, output in alike.items() if best_class(output.value) == best]
+    return output_of(combined), _share(agreeing, weights)
 
 
 def _mean(weights: Weights, alike: Outputs, usual: Outputs) -> Any:

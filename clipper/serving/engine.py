@@ -73,7 +73,7 @@ class Files(NamedTuple):
     journal: Path | None = None
     """Its own: of recent queries, for feedback after a restart."""
     inherited: Sequence[Path] = ()
-    """Those of processes that there are no more of, to be read only."""
+    """Those of processes that there are no more of, to be taken over."""
     decisions: Path | None = None
     """The log of what policies have learned, which all processes append to."""
 

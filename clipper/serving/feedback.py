@@ -5,7 +5,6 @@ the cache (or, on a miss, the model) gives the prediction, and that is judged.
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -34,8 +33,6 @@ from clipper.serving.query import Query
 from clipper.serving.snapshot import SHARED, Route
 from clipper.serving.standing import Report, report
 from clipper.serving.states import SelectionStates
-
-log = logging.getLogger(__name__)
 
 NO_OUTPUT_LOSS = 1.0
 IDS = range(2**63)
@@ -224,9 +221,8 @@ class Feedback:
             learn = partial(_watch, route.policy, tuple(route.models), counts)
             try:
                 await self._states.update(route.key, SHARED, route.policy, learn)
-            except PolicyFailed as error:
-                log.error("Application '%s': %s", route.app.name, error.message, exc_info=error)
-                continue
+            except PolicyFailed:
+                continue  # the log says why
             except BaseException:
                 route.traffic.give_back(counts)
                 raise

@@ -82,7 +82,7 @@ class Services:
 
     def start(self) -> None:
         """Open the store in the background, load what it holds, and keep in step with it."""
-        self._tasks.spawn("store", self._open())
+        self._tasks.spawn("store", supervise("store", self._open))
 
     async def first_look(self) -> None:
         """Return when what the store holds is served, or cannot be for now."""

@@ -23,9 +23,10 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from clipper.core.errors import Conflict, PolicyFailed, StateError
+from clipper.core.errors import Conflict, StateError
 from clipper.core.types import app_name
 from clipper.selection.policy import SelectionPolicy, State
+from clipper.serving.blame import blaming
 from clipper.state.store import NOW, Store
 
 CAPACITY_BYTES = 64 * 1024 * 1024
@@ -224,14 +225,10 @@ def _held(state: State, version: int, value: bytes) -> Held:
 
 
 def _encode(state: State, taught_by: list[int], policy: SelectionPolicy) -> bytes:
-    try:
-        value = msgspec.json.encode(Kept(msgspec.Raw(msgspec.json.encode(state)), taught_by))
-        _decode(value, policy)  # NaN is written, and cannot be read
-    except (TypeError, ValueError, RecursionError, StateError) as error:
-        raise PolicyFailed(
-            f"The selection policy {policy.name} has learned what cannot be kept: {error}"
-        ) from error
-    return value
+    with blaming(policy):
+        text = msgspec.json.encode(state)
+        msgspec.json.decode(text, type=policy.state_type)  # NaN is written, and cannot be read
+    return msgspec.json.encode(Kept(msgspec.Raw(text), taught_by))
 
 
 def _decode(value: bytes, policy: SelectionPolicy) -> tuple[State, list[int]]:

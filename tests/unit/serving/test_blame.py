@@ -126,14 +126,16 @@ async def test_the_default_output_answers_and_says_whose_fault_it_is(
 
 @pytest.mark.parametrize("fails", ["observe", "state"])
 async def test_what_cannot_be_learned_is_refused_and_leaves_the_state_as_it_was(
-    rig: Rig, memory: Memory, fails: str
+    rig: Rig, memory: Memory, fails: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     await serve(rig, fails)
     question = rig.ask()
     await asyncio.sleep(SLO_S)
     assert question.value == 1
-    with pytest.raises(PolicyFailed, match="policy fragile"):
+    with pytest.raises(PolicyFailed, match="policy fragile") as refusal:
         await rig.feedback.by_query("a", question.answer.id, 1, None)
+    assert refusal.value.hint == "The daemon's log has its traceback."
+    assert "Traceback" in caplog.text
     assert memory.cells == {}
     again = rig.ask(b"2")
     await asyncio.sleep(SLO_S)
