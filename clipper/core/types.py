@@ -131,12 +131,24 @@ class Deployment:
     framework: str
     """A folder of `containers/`: `sklearn`, `python`, `noop`."""
     path: str
-    """The saved model; for `python`, `file.py:ClassName`."""
+    """The saved model; or `file.py:ClassName`, a class that loads it."""
     model_data: str = ""
-    """Handed to a `python` model's class."""
+    """The saved model where `path` is a class."""
     replicas: int = 1
     image: str = ""
     """Docker only; empty means the framework's own image."""
+    requirements: tuple[str, ...] = ()
+    """Packages in an environment of the model's own, lines of pip's; none: in the manager's."""
+    output: str = ""
+    """Which of the model's outputs or methods answers; empty is the framework's usual one."""
+    gpus: tuple[str, ...] = ()
+    """Sets of GPUs, `0,1` or `all`, that the replicas take in turn."""
+    memory_bytes: int = 0
+    """What one replica may use; 0 is the manager's own limit."""
+    cpus: float = 0.0
+    """Docker only: cores of one replica; 0 is the manager's own limit."""
+    network: str = ""
+    """Docker only: a network of Docker's that the model may reach, by name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ def launch_of(spec: ContainerSpec, image_prefix: str, token: str) -> Launch:
     contents = [_code(spec), _model(spec)]
     environment = ONE_THREAD | {
         "CLIPPER_CONTAINER_TOKEN": token,
-        "CLIPPER_CONTAINER_INPUT_TYPE": spec.input_type.value,
+        "CLIPPER_CONTAINER_INPUT_TYPE": spec.accepted,
         "CLIPPER_CONTAINER_NAME": name,
         "CLIPPER_CONTAINER_VERSION": version,
     }

@@ -16,8 +16,14 @@ class ContainerSpec:
     """What to run."""
 
     replica: ReplicaId
-    input_type: InputType
+    input_type: InputType | None
+    """None where the model itself is to say."""
     deployment: Deployment
+
+    @property
+    def accepted(self) -> str:
+        """The input type that the container is told to accept."""
+        return "any" if self.input_type is None else self.input_type.value
 
 
 @dataclass(frozen=True, slots=True)

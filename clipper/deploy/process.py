@@ -153,7 +153,7 @@ class ProcessManager:
         name, version = spec.replica.model
         # -P: the working directory is no place to import from.
         command = [self._python, "-P", "-m", "clipper_container", str(code)]
-        command += ["--listen", f"unix:{socket}", "--input-type", spec.input_type.value]
+        command += ["--listen", f"unix:{socket}", "--input-type", spec.accepted]
         command += ["--name", name, "--version", version]
         return command + (["--model-data", str(model)] if model else [])
 

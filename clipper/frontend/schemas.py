@@ -142,6 +142,18 @@ class DeploymentRequest(Request):
     model_data: Path = ""
     replicas: int = Field(1, ge=1, le=MAX_REPLICAS)
     image: str = Field("", description="docker only; empty is the framework's own")
+    requirements: list[str] = Field(
+        [], max_length=1000, description="packages that the model needs, as lines of pip's"
+    )
+    output: str = Field("", max_length=256, examples=["predict_proba"])
+    gpus: list[str] = Field(
+        [], max_length=64, description="sets of GPUs that replicas take in turn, as '0,1' or 'all'"
+    )
+    memory_bytes: int = Field(0, ge=0, le=1 << 50, description="of one replica; 0: as by default")
+    cpus: float = Field(0, ge=0, le=4096, description="docker only: cores of one replica")
+    network: str = Field(
+        "", description="docker only: a network of Docker's that the model may reach"
+    )
 
     def deployment(self) -> Deployment:
         """What is asked for, as our noun.
@@ -150,7 +162,9 @@ class DeploymentRequest(Request):
             InvalidInput: the framework's name cannot be one.
         """
         check_name("framework", self.framework)
-        return Deployment(**self.model_dump())
+        asked = self.model_dump()
+        asked |= {key: tuple(asked[key]) for key in ("requirements", "gpus")}
+        return Deployment(**asked)
 
 
 class PolicyChange(Request):

@@ -46,18 +46,24 @@ class DescribeRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Description(_message.Message):
-    __slots__ = ("protocol", "sdk", "input_type", "max_message_bytes", "lane")
+    __slots__ = ("protocol", "sdk", "input_type", "max_message_bytes", "lane", "model", "input_form", "output_form")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     SDK_FIELD_NUMBER: _ClassVar[int]
     INPUT_TYPE_FIELD_NUMBER: _ClassVar[int]
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
     LANE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FORM_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FORM_FIELD_NUMBER: _ClassVar[int]
     protocol: int
     sdk: str
     input_type: InputType
     max_message_bytes: int
     lane: str
-    def __init__(self, protocol: _Optional[int] = ..., sdk: _Optional[str] = ..., input_type: _Optional[_Union[InputType, str]] = ..., max_message_bytes: _Optional[int] = ..., lane: _Optional[str] = ...) -> None: ...
+    model: str
+    input_form: str
+    output_form: str
+    def __init__(self, protocol: _Optional[int] = ..., sdk: _Optional[str] = ..., input_type: _Optional[_Union[InputType, str]] = ..., max_message_bytes: _Optional[int] = ..., lane: _Optional[str] = ..., model: _Optional[str] = ..., input_form: _Optional[str] = ..., output_form: _Optional[str] = ...) -> None: ...
 
 class Shape(_message.Message):
     __slots__ = ("dims",)

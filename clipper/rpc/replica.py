@@ -48,9 +48,12 @@ OPTIONS = [
 class GrpcReplica:
     """One life of one container, from connect to close."""
 
-    def __init__(self, replica: ReplicaId, input_type: InputType, address: str, token: str) -> None:
+    def __init__(
+        self, replica: ReplicaId, input_type: InputType | None, address: str, token: str
+    ) -> None:
         self.id = replica
         self.input_type = input_type
+        """None until it is connected where the model itself is to say."""
         self._token = token
         self._is_near = address.startswith("unix:")
         """Whether a path that it names is a path here."""
@@ -116,7 +119,9 @@ class GrpcReplica:
                 f"this daemon speaks {PROTOCOL}."
             )
         taken = WireType.Name(description.input_type).lower()
-        if description.input_type and taken != self.input_type:
+        if self.input_type is None:
+            self.input_type = InputType(taken) if description.input_type else InputType.FLOATS
+        elif description.input_type and taken != self.input_type:
             raise ReplicaFailed(f"{self.id} takes {taken}; it was deployed for {self.input_type}.")
 
     async def predict(self, inputs: Sequence[Input]) -> BatchOutputs:
@@ -126,7 +131,8 @@ class GrpcReplica:
             ModelFailed: the model raised, or its answer does not fit.
             ReplicaFailed: the connection broke.
         """
-        assert self._way is not None
+        assert self._way is not None, "not connected"
+        assert self.input_type is not None, "not connected"
         batch_id = self._batch_id = self._batch_id + 1
         result = await self._way.exchange(encode_batch(batch_id, self.input_type, inputs))
         if result.id != batch_id:

@@ -26,7 +26,7 @@ class ReplicaLink(Replica, Protocol):
         """Let go of it."""
 
 
-Connector = Callable[[ReplicaId, InputType, str, str], ReplicaLink]
+Connector = Callable[[ReplicaId, InputType | None, str, str], ReplicaLink]
 """(replica, input type, address, token) -> a link that is not connected yet."""
 
 

@@ -111,7 +111,7 @@ class Replicas:
         return self.behaviours.setdefault(model, Behaviour())
 
     def connect(
-        self, replica: ReplicaId, input_type: InputType, address: str, token: str
+        self, replica: ReplicaId, input_type: InputType | None, address: str, token: str
     ) -> FakeReplica:
         """A link that is not connected yet."""
         life = FakeReplica(self.behaviour(replica.model), replica)

@@ -93,7 +93,7 @@ class FakeLink:
         return BatchOutputs([Output(0, b"0")] * len(inputs), 0.001)
 
 
-def connect(replica: ReplicaId, input_type: InputType, address: str, token: str) -> FakeLink:
+def connect(replica: ReplicaId, input_type: InputType | None, address: str, token: str) -> FakeLink:
     """The connector that goes with them."""
     return FakeLink(replica)
 

@@ -24,31 +24,31 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.DescriptorPool().AddSerializedFile(b'\n\x16\x63lipper/v1/model.proto\x12\nclipper.v1\"\x11\n\x0f\x44\x65scribeRequest\"\x80\x01\n\x0b\x44\x65scription\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0b\n\x03sdk\x18\x02 \x01(\t\x12)\n\ninput_type\x18\x03 \x01(\x0e\x32\x15.clipper.v1.InputType\x12\x19\n\x11max_message_bytes\x18\x04 \x01(\x04\x12\x0c\n\x04lane\x18\x05 \x01(\t\"\x15\n\x05Shape\x12\x0c\n\x04\x64ims\x18\x01 \x03(\r\"\x8e\x01\n\x05\x42\x61tch\x12\n\n\x02id\x18\x01 \x01(\x04\x12)\n\ninput_type\x18\x02 \x01(\x0e\x32\x15.clipper.v1.InputType\x12\x0c\n\x04size\x18\x03 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12!\n\x06shapes\x18\x05 \x03(\x0b\x32\x11.clipper.v1.Shape\x12\x0f\n\x07lengths\x18\x06 \x03(\r\"\x89\x01\n\x0b\x42\x61tchResult\x12\n\n\x02id\x18\x01 \x01(\x04\x12&\n\x07outputs\x18\x02 \x01(\x0b\x32\x13.clipper.v1.OutputsH\x00\x12\'\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x16.clipper.v1.ModelErrorH\x00\x12\x12\n\npredict_ns\x18\x04 \x01(\x04\x42\t\n\x07outcome\"j\n\x07Outputs\x12$\n\x04type\x18\x01 \x01(\x0e\x32\x16.clipper.v1.OutputType\x12\x0c\n\x04size\x18\x02 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x0c\n\x04\x64ims\x18\x04 \x03(\r\x12\x0f\n\x07lengths\x18\x05 \x03(\r\"0\n\nModelError\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x11\n\ttraceback\x18\x02 \x01(\t*p\n\tInputType\x12\x1a\n\x16INPUT_TYPE_UNSPECIFIED\x10\x00\x12\x0c\n\x08INTEGERS\x10\x01\x12\n\n\x06\x46LOATS\x10\x02\x12\x0b\n\x07\x44OUBLES\x10\x03\x12\x0b\n\x07STRINGS\x10\x04\x12\t\n\x05\x42YTES\x10\x05\x12\x08\n\x04JSON\x10\x06*q\n\nOutputType\x12\x1b\n\x17OUTPUT_TYPE_UNSPECIFIED\x10\x00\x12\t\n\x05INT64\x10\x01\x12\x0b\n\x07\x46LOAT32\x10\x02\x12\x0b\n\x07\x46LOAT64\x10\x03\x12\x08\n\x04\x42OOL\x10\x04\x12\x08\n\x04TEXT\x10\x05\x12\r\n\tJSON_TEXT\x10\x06\x32\x84\x01\n\x05Model\x12@\n\x08\x44\x65scribe\x12\x1b.clipper.v1.DescribeRequest\x1a\x17.clipper.v1.Description\x12\x39\n\x07Predict\x12\x11.clipper.v1.Batch\x1a\x17.clipper.v1.BatchResult(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.DescriptorPool().AddSerializedFile(b'\n\x16\x63lipper/v1/model.proto\x12\nclipper.v1\"\x11\n\x0f\x44\x65scribeRequest\"\xb8\x01\n\x0b\x44\x65scription\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0b\n\x03sdk\x18\x02 \x01(\t\x12)\n\ninput_type\x18\x03 \x01(\x0e\x32\x15.clipper.v1.InputType\x12\x19\n\x11max_message_bytes\x18\x04 \x01(\x04\x12\x0c\n\x04lane\x18\x05 \x01(\t\x12\r\n\x05model\x18\x06 \x01(\t\x12\x12\n\ninput_form\x18\x07 \x01(\t\x12\x13\n\x0boutput_form\x18\x08 \x01(\t\"\x15\n\x05Shape\x12\x0c\n\x04\x64ims\x18\x01 \x03(\r\"\x8e\x01\n\x05\x42\x61tch\x12\n\n\x02id\x18\x01 \x01(\x04\x12)\n\ninput_type\x18\x02 \x01(\x0e\x32\x15.clipper.v1.InputType\x12\x0c\n\x04size\x18\x03 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12!\n\x06shapes\x18\x05 \x03(\x0b\x32\x11.clipper.v1.Shape\x12\x0f\n\x07lengths\x18\x06 \x03(\r\"\x89\x01\n\x0b\x42\x61tchResult\x12\n\n\x02id\x18\x01 \x01(\x04\x12&\n\x07outputs\x18\x02 \x01(\x0b\x32\x13.clipper.v1.OutputsH\x00\x12\'\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x16.clipper.v1.ModelErrorH\x00\x12\x12\n\npredict_ns\x18\x04 \x01(\x04\x42\t\n\x07outcome\"j\n\x07Outputs\x12$\n\x04type\x18\x01 \x01(\x0e\x32\x16.clipper.v1.OutputType\x12\x0c\n\x04size\x18\x02 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x0c\n\x04\x64ims\x18\x04 \x03(\r\x12\x0f\n\x07lengths\x18\x05 \x03(\r\"0\n\nModelError\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x11\n\ttraceback\x18\x02 \x01(\t*p\n\tInputType\x12\x1a\n\x16INPUT_TYPE_UNSPECIFIED\x10\x00\x12\x0c\n\x08INTEGERS\x10\x01\x12\n\n\x06\x46LOATS\x10\x02\x12\x0b\n\x07\x44OUBLES\x10\x03\x12\x0b\n\x07STRINGS\x10\x04\x12\t\n\x05\x42YTES\x10\x05\x12\x08\n\x04JSON\x10\x06*q\n\nOutputType\x12\x1b\n\x17OUTPUT_TYPE_UNSPECIFIED\x10\x00\x12\t\n\x05INT64\x10\x01\x12\x0b\n\x07\x46LOAT32\x10\x02\x12\x0b\n\x07\x46LOAT64\x10\x03\x12\x08\n\x04\x42OOL\x10\x04\x12\x08\n\x04TEXT\x10\x05\x12\r\n\tJSON_TEXT\x10\x06\x32\x84\x01\n\x05Model\x12@\n\x08\x44\x65scribe\x12\x1b.clipper.v1.DescribeRequest\x1a\x17.clipper.v1.Description\x12\x39\n\x07Predict\x12\x11.clipper.v1.Batch\x1a\x17.clipper.v1.BatchResult(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'clipper.v1.model_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_INPUTTYPE']._serialized_start=654
-  _globals['_INPUTTYPE']._serialized_end=766
-  _globals['_OUTPUTTYPE']._serialized_start=768
-  _globals['_OUTPUTTYPE']._serialized_end=881
+  _globals['_INPUTTYPE']._serialized_start=710
+  _globals['_INPUTTYPE']._serialized_end=822
+  _globals['_OUTPUTTYPE']._serialized_start=824
+  _globals['_OUTPUTTYPE']._serialized_end=937
   _globals['_DESCRIBEREQUEST']._serialized_start=38
   _globals['_DESCRIBEREQUEST']._serialized_end=55
   _globals['_DESCRIPTION']._serialized_start=58
-  _globals['_DESCRIPTION']._serialized_end=186
-  _globals['_SHAPE']._serialized_start=188
-  _globals['_SHAPE']._serialized_end=209
-  _globals['_BATCH']._serialized_start=212
-  _globals['_BATCH']._serialized_end=354
-  _globals['_BATCHRESULT']._serialized_start=357
-  _globals['_BATCHRESULT']._serialized_end=494
-  _globals['_OUTPUTS']._serialized_start=496
-  _globals['_OUTPUTS']._serialized_end=602
-  _globals['_MODELERROR']._serialized_start=604
-  _globals['_MODELERROR']._serialized_end=652
-  _globals['_MODEL']._serialized_start=884
-  _globals['_MODEL']._serialized_end=1016
+  _globals['_DESCRIPTION']._serialized_end=242
+  _globals['_SHAPE']._serialized_start=244
+  _globals['_SHAPE']._serialized_end=265
+  _globals['_BATCH']._serialized_start=268
+  _globals['_BATCH']._serialized_end=410
+  _globals['_BATCHRESULT']._serialized_start=413
+  _globals['_BATCHRESULT']._serialized_end=550
+  _globals['_OUTPUTS']._serialized_start=552
+  _globals['_OUTPUTS']._serialized_end=658
+  _globals['_MODELERROR']._serialized_start=660
+  _globals['_MODELERROR']._serialized_end=708
+  _globals['_MODEL']._serialized_start=940
+  _globals['_MODEL']._serialized_end=1072
 # @@protoc_insertion_point(module_scope)
