@@ -19,7 +19,7 @@ from peers.payload import row
 from peers.peer import HERE, Peer, Setting
 from peers.work import Orders
 
-from clipper.deploy.frameworks import ONE_THREAD
+from clipper.deploy.program import ONE_THREAD
 from clipper.deploy.reaper import MARK_VARIABLE, kill_marked
 
 START_S = 90.0

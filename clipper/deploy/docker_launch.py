@@ -7,9 +7,9 @@ from pathlib import Path
 
 import clipper
 from clipper.deploy.docker_engine import LABEL, USER_ID, Launch
-from clipper.deploy.frameworks import ONE_THREAD, saved_model, user_code
 from clipper.deploy.manager import ContainerSpec
 from clipper.deploy.permissions import check_readable, tree
+from clipper.deploy.program import ONE_THREAD, saved_model, user_code
 
 CODE_DIR = "/code"
 MODEL_DIR = "/model"

@@ -22,7 +22,11 @@ from clipper.core.errors import DeployError
 from clipper.core.tasks import Tasks, supervise
 from clipper.core.types import Deployment, ReplicaId
 from clipper.deploy.child import Child
-from clipper.deploy.frameworks import (
+from clipper.deploy.instance import claim, instance_id
+from clipper.deploy.lifeline import Lifeline
+from clipper.deploy.logs import LogFile, LogPump, log_path
+from clipper.deploy.manager import ContainerSpec, Exit
+from clipper.deploy.program import (
     ONE_THREAD,
     Code,
     containers_dir,
@@ -30,10 +34,6 @@ from clipper.deploy.frameworks import (
     saved_model,
     user_code,
 )
-from clipper.deploy.instance import claim, instance_id
-from clipper.deploy.lifeline import Lifeline
-from clipper.deploy.logs import LogFile, LogPump, log_path
-from clipper.deploy.manager import ContainerSpec, Exit
 from clipper.deploy.reaper import MARK_VARIABLE, kill_marked
 
 LAST_WORDS_S = 1.0

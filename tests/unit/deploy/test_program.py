@@ -6,7 +6,7 @@ import pytest
 
 from clipper.core.errors import DeployError
 from clipper.core.types import Deployment
-from clipper.deploy.frameworks import (
+from clipper.deploy.program import (
     containers_dir,
     existing_path,
     framework_code,
