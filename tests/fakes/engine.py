@@ -19,7 +19,11 @@ def require_docker(framework: str = "python") -> None:
 
     Where the variable TEST_REQUIRE names docker, it fails instead.
     """
-    image = f"clipper/{framework}-container:{clipper.__version__}"
+    require_image(f"clipper/{framework}-container:{clipper.__version__}")
+
+
+def require_image(image: str) -> None:
+    """The same for any image."""
     try:
         with contextlib.closing(docker.from_env()) as engine:
             engine.images.get(image)
