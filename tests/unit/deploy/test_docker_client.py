@@ -5,7 +5,7 @@ import requests
 from docker.errors import APIError, DockerException
 
 from clipper.core.errors import DeployError
-from clipper.deploy.docker_engine import translated
+from clipper.deploy.docker_client import translated
 
 
 def test_the_engines_own_words_are_passed_on() -> None:
