@@ -2,7 +2,8 @@
 
     python -m tests.fakes.daemon process|docker DATA_DIR TARGET...
 
-It writes the address and the identity of a container for each TARGET, and then waits.
+It writes the address and the identity of a container for each TARGET, and then waits. Its Docker
+containers outlive it for GRACE_S.
 """
 
 import asyncio
@@ -14,10 +15,13 @@ from clipper.deploy.docker import DockerManager
 from clipper.deploy.manager import ContainerSpec
 from clipper.deploy.process import ProcessManager
 
+GRACE_S = 2.0
+
 
 async def main(kind: str, data_dir: str, *targets: str) -> None:
     """Start a container for each target, and wait to be killed."""
-    manager = (ProcessManager if kind == "process" else DockerManager)(Path(data_dir))
+    place = Path(data_dir)
+    manager = ProcessManager(place) if kind == "process" else DockerManager(place, grace_s=GRACE_S)
     await manager.open()
     for index, target in enumerate(targets):
         deployment = Deployment(kind, "python", target)
