@@ -47,13 +47,13 @@ def containers_dir() -> Path:
 
 
 def user_code(deployment: Deployment) -> Code | None:
-    """The class that a `python` deployment brings; None for every other framework.
+    """The class that a `python` deployment brings; None for every other framework, or in an image.
 
     Raises:
         DeployError: its path does not name a class in a file that exists.
     """
-    if deployment.framework != PYTHON:
-        return None
+    if deployment.framework != PYTHON or (not deployment.path and deployment.image):
+        return None  # an image of the user's own may hold its class
     file, separator, class_name = deployment.path.rpartition(":")
     if not separator or not file.endswith(".py") or not class_name.isidentifier():
         raise DeployError(
