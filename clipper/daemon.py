@@ -21,7 +21,7 @@ from clipper.core.errors import DeployError, SettingsError
 from clipper.core.flags import parse_flags
 from clipper.core.garbage import quieten
 from clipper.core.logs import configure
-from clipper.core.settings import Settings, load_settings
+from clipper.core.settings import Settings, load_settings, pip_variables
 from clipper.deploy.docker import DockerManager
 from clipper.deploy.instance import Taken, claim
 from clipper.deploy.manager import ContainerManager
@@ -131,7 +131,8 @@ def _docker_manager(settings: Settings) -> DockerManager:
 
 
 def _managers(settings: Settings, docker: DockerManager) -> Mapping[str, ContainerManager]:
-    managers = (ProcessManager(Path(settings.data_dir)), docker)
+    processes = ProcessManager(Path(settings.data_dir), pip_variables=pip_variables())
+    managers = (processes, docker)
     return {manager.name: manager for manager in managers}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from clipper.core.errors import DeployError
-from clipper.core.types import ReplicaId
+from clipper.core.types import Deployment, ReplicaId
 from clipper.deploy.manager import ContainerSpec, Exit
 
 
@@ -67,6 +67,8 @@ class FakeManager:
     ) -> None:
         self.started: list[FakeContainer] = []
         """Every container there ever was, oldest first."""
+        self.needed: list[Deployment] | None = None
+        """What it was last told to keep; None if it never was."""
         self._scripts = {} if scripts is None else scripts
         self._missing = missing
         self._lines: dict[ReplicaId, list[str]] = {}
@@ -90,6 +92,9 @@ class FakeManager:
 
     async def logs(self, replica: ReplicaId, tail: int) -> Sequence[str]:
         return self._lines.get(replica, [])[-tail:] if tail > 0 else []
+
+    async def forget(self, deployments: Collection[Deployment]) -> None:
+        self.needed = list(deployments)
 
     async def close(self) -> None:
         self._is_open = False

@@ -1,11 +1,11 @@
 """The real serving layer over containers that are nothing but a promise."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import count
 
 from clipper.core.errors import DeployError
-from clipper.core.types import BatchOutputs, Input, InputType, Output, ReplicaId
+from clipper.core.types import BatchOutputs, Deployment, Input, InputType, Output, ReplicaId
 from clipper.deploy.manager import Container, ContainerSpec, Exit
 from clipper.serving.engine import Bounds
 from clipper.serving.services import Services
@@ -49,6 +49,8 @@ class FakeManager:
         self.lines: dict[ReplicaId, list[str]] = {}
         self.opens = asyncio.Event()
         """Cleared, nothing starts until it is set."""
+        self.needed: list[Deployment] | None = None
+        """What it was last told to keep; None if it never was."""
         self.opens.set()
         self._pids = count(4711)
 
@@ -67,6 +69,10 @@ class FakeManager:
     async def logs(self, replica: ReplicaId, tail: int) -> Sequence[str]:
         """The last of the lines that the test gave the replica."""
         return self.lines.get(replica, [])[-tail:]
+
+    async def forget(self, deployments: Collection[Deployment]) -> None:
+        """What is still needed is remembered."""
+        self.needed = list(deployments)
 
     async def close(self) -> None:
         """Everything was stopped already."""
