@@ -20,7 +20,7 @@ from docker.errors import ImageNotFound
 from clipper.core.errors import ClipperError, DeployError
 from clipper.deploy.build_context import write_context
 from clipper.deploy.docker_client import translated
-from clipper.deploy.docker_request import BUILT_LABEL
+from clipper.deploy.docker_request import BASE_LABEL, BUILT_LABEL
 from clipper.deploy.recipe import PACKAGES, Recipe
 from clipper.deploy.wheels import PROBE, Platform, unpack
 
@@ -38,7 +38,7 @@ def build(recipe: Recipe) -> None:
     what = f"the image {recipe.image} cannot be built"
     with translated(what), contextlib.closing(docker.from_env(timeout=SILENCE_MAX_S)) as client:
         # Never one from a registry, where anybody may have taken the name.
-        check_there(client, recipe.base)
+        base_id = id_of(client, recipe.base)
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as archive:
             packages = Path(folder, PACKAGES)
             packages.mkdir()
@@ -47,17 +47,17 @@ def build(recipe: Recipe) -> None:
                 unpack(recipe.requirements, packages, _platform(client, recipe))
             write_context(recipe, packages, archive)
             archive.seek(0)
-            _run(client, recipe, archive)
+            _run(client, recipe, base_id, archive)
 
 
-def check_there(client: DockerClient, image: str) -> None:
-    """Refuse to go on without an image.
+def id_of(client: DockerClient, image: str) -> str:
+    """Which image it is.
 
     Raises:
         DeployError: the engine does not have it.
     """
     try:
-        client.images.get(image)
+        return str(client.images.get(image).id)
     except ImageNotFound as error:
         raise DeployError(
             f"there is no image {image}",
@@ -82,12 +82,12 @@ def _platform(client: DockerClient, recipe: Recipe) -> Platform:
     return Platform.parse(told)
 
 
-def _run(client: DockerClient, recipe: Recipe, context: IO[bytes]) -> None:
+def _run(client: DockerClient, recipe: Recipe, base_id: str, context: IO[bytes]) -> None:
     steps: Iterable[Mapping[str, Any]] = client.api.build(
         fileobj=context,
         custom_context=True,
         tag=recipe.image,
-        labels={BUILT_LABEL: "1", **recipe.labels},
+        labels={BUILT_LABEL: "1", BASE_LABEL: base_id, **recipe.labels},
         network_mode="none",
         rm=True,
         forcerm=True,
