@@ -15,7 +15,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from clipper.deploy.frameworks import FRAMEWORKS
 
-WITH_CUDA = {"onnxruntime": "onnxruntime-gpu[cuda,cudnn]", "tensorflow": "tensorflow[and-cuda]"}
+WITH_CUDA = {
+    "onnxruntime": "onnxruntime-gpu[cuda,cudnn]",
+    "tensorflow-cpu": "tensorflow[and-cuda]",
+    "xgboost-cpu": "xgboost",
+}
 """Packages that have another name where they use GPUs; the others find out by themselves."""
 REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(.*)")
 

@@ -12,6 +12,7 @@ from clipper.admin.errors import BuildFailed, InvalidCall
 from clipper.admin.terminal import AsJson, Session, command
 from clipper.core.errors import ClipperError
 from clipper.core.types import Deployment
+from clipper.deploy.frameworks import detect
 from clipper.deploy.program import saved_model, user_code
 from clipper.deploy.recipe import Recipe, framework_image
 
@@ -33,7 +34,7 @@ def build(  # noqa: PLR0913 -- an option for each setting
     ],
     framework: Annotated[
         str | None,
-        typer.Option(help="The framework it was saved by; by default by the form of PATH."),
+        typer.Option(help="What it was saved by; by default told by its looks."),
     ] = None,
     requirement: Annotated[
         list[str] | None,
@@ -62,9 +63,9 @@ def build(  # noqa: PLR0913 -- an option for each setting
       clipper-admin model build svm 1 svm.joblib --framework sklearn
       clipper-admin model build rules 2 rules.py:Rules --requirement 'pandas>=2'
     """
-    framework = framework or ("python" if ".py:" in path else "sklearn")
     wanted = [*(requirement or ()), *(_lines(requirements) if requirements else ())]
     try:
+        framework = framework or detect(Path(path))
         deployment = Deployment("docker", framework, path, model_data=model_data)
         recipe = Recipe(
             image=image or f"{prefix}/{name}:{version}",
