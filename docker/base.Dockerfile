@@ -5,11 +5,15 @@ ARG BASE_IMAGE=python:3.11-slim-bookworm
 
 FROM ${BASE_IMAGE} AS python
 LABEL ai.clipper.built=image
-# Debian's and Ubuntu's images, NVIDIA's among them, come without Python.
-# hadolint ignore=DL3008
-RUN python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+# Debian's and Ubuntu's images, NVIDIA's among them, come without Python, and Python's own without
+# what LightGBM needs. Only then are packages fetched.
+# hadolint ignore=DL3008,SC2086
+RUN missing=; \
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || missing=python3; \
+    ldconfig -p | grep -q libgomp.so.1 || missing="$missing libgomp1"; \
+    [ -z "$missing" ] \
     || { apt-get update \
-        && apt-get install --yes --no-install-recommends python3 ca-certificates \
+        && apt-get install --yes --no-install-recommends $missing \
         && rm -rf /var/lib/apt/lists/*; }
 RUN groupadd --gid 10001 model \
     && useradd --uid 10001 --gid model --no-create-home --home-dir /tmp model

@@ -130,7 +130,7 @@ remove_old_layers() {
 
 mapfile -t frameworks < <("$python" docker/frameworks.py)
 if (($# == 0)); then
-  mapfile -t images < <(printf '%s\n' "${frameworks[@]}" | grep -vx tensorflow)
+  mapfile -t images < <(printf '%s\n' "${frameworks[@]}" daemon | grep -vx tensorflow)
   set -- "${images[@]}"
 fi
 for image in "$@"; do

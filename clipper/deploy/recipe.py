@@ -43,6 +43,8 @@ class Recipe:
     requirements: tuple[str, ...] = ()
     code: Code | None = None
     """A class, which is put in with its neighbours."""
+    code_serves: bool = True
+    """Whether that class serves; or the framework's does, and loads the saved model with it."""
     model: Path | None = None
     """A saved model, file or folder."""
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -65,7 +67,8 @@ class Recipe:
             lines += _copied(PACKAGES), _COMPILE.format(PLACES[PACKAGES])
         if self.code is not None:
             target = f"{PLACES[CODE]}/{self.code.file.name}:{self.code.class_name}"
-            lines += _copied(CODE), f"ENV CLIPPER_CONTAINER_TARGET={target}"
+            variable = "TARGET" if self.code_serves else "CODE"
+            lines += _copied(CODE), f"ENV CLIPPER_CONTAINER_{variable}={target}"
         if self.model is not None:
             place = PLACES[MODEL] + ("" if self.model.is_dir() else f"/{self.model.name}")
             lines += _copied(MODEL), f"ENV CLIPPER_CONTAINER_MODEL_DATA={place}"
@@ -79,6 +82,7 @@ class Recipe:
             "base": self.base,
             "requirements": self.requirements,
             "code": code,
+            "code_serves": self.code_serves,
             "model": None if self.model is None else str(self.model),
             "labels": dict(self.labels),
         }

@@ -24,11 +24,18 @@ def require_docker(framework: str = "python") -> None:
 
 def require_image(image: str) -> None:
     """The same for any image."""
+    if not has_image(image):
+        missing("docker", f"no engine with the image {image}")
+
+
+def has_image(image: str) -> bool:
+    """Whether there is an engine, and it has the image."""
     try:
         with contextlib.closing(docker.from_env()) as engine:
             engine.images.get(image)
-    except DockerException as error:
-        missing("docker", f"no engine with the image {image} ({error})")
+    except DockerException:
+        return False
+    return True
 
 
 class Way:

@@ -13,7 +13,7 @@ from clipper.admin.terminal import AsJson, Session, command
 from clipper.core.errors import ClipperError
 from clipper.core.types import Deployment
 from clipper.deploy.frameworks import detect
-from clipper.deploy.program import saved_model, user_code
+from clipper.deploy.program import PYTHON, saved_model, user_code
 from clipper.deploy.recipe import Recipe, framework_image
 
 BUILDER = (sys.executable, "-P", "-m", "clipper.deploy.image_builder")
@@ -72,6 +72,7 @@ def build(  # noqa: PLR0913 -- an option for each setting
             base=framework_image(prefix, framework, gpus=gpus),
             requirements=tuple(wanted),
             code=user_code(deployment),
+            code_serves=framework == PYTHON,
             model=saved_model(deployment),
         )
     except ClipperError as error:

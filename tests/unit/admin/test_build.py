@@ -34,7 +34,7 @@ def test_a_model_goes_into_an_image_of_its_name_on_its_frameworks(
     result = run("model", "build", "m", "3", str(model), "--requirement", "pandas>=2")
     assert result.exit_code == 0, result.stderr
     base = f"clipper/sklearn-container:{clipper.__version__}"
-    expected = Recipe("clipper/m:3", base, ("pandas>=2",), model=model)
+    expected = Recipe("clipper/m:3", base, ("pandas>=2",), model=model, code_serves=False)
     assert Recipe.parse(recipes.read_text()) == expected
     assert "Step 1/1 : FROM x" in result.stderr
     assert result.stderr.endswith(
@@ -61,6 +61,7 @@ def test_a_class_a_file_of_packages_another_name_and_gpus(
     recipe = Recipe.parse(recipes.read_text())
     assert recipe.requirements == ("pandas>=2", "torch")
     assert str(recipe.code) == f"{tmp_path}/rules.py:Rules"
+    assert recipe.code_serves
     assert recipe.base == f"clipper/python-container:{clipper.__version__}-cuda"
     assert json.loads(result.stdout)["image"] == "registry.example:5000/rules:1"
 

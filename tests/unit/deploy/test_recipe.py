@@ -67,6 +67,12 @@ def test_a_folder_that_was_saved_is_the_model_itself(tmp_path: Path) -> None:
     assert "ENV CLIPPER_CONTAINER_MODEL_DATA=/model\n" in text
 
 
+def test_a_class_that_only_loads_the_saved_model_does_not_take_the_frameworks_place() -> None:
+    text = recipe(code=Code(Path("/x/net.py"), "Net"), code_serves=False).dockerfile()
+    assert "ENV CLIPPER_CONTAINER_CODE=/code/net.py:Net\n" in text
+    assert "TARGET" not in text
+
+
 def test_requirements_reach_no_line_of_the_dockerfile() -> None:
     assert "pandas" not in recipe(requirements=("pandas>=2",)).dockerfile()
 
@@ -102,6 +108,7 @@ def test_a_recipe_goes_to_another_process_and_comes_out_the_same(tmp_path: Path)
     whole = recipe(
         requirements=("pandas>=2",),
         code=Code(tmp_path / "rules.py", "Rules"),
+        code_serves=False,
         model=tmp_path,
         labels={"ai.clipper.instance": "x"},
     )
