@@ -100,7 +100,8 @@ class PeerGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 403."""
-        if scope["type"] == "http" and scope["client"] and self._is_model(scope["client"][0]):
+        peer = scope.get("client")
+        if scope["type"] == "http" and peer and self._is_model(peer[0]):
             await _forbid(
                 "A model's container may not administer the daemon that runs it.",
                 "Call it from outside of the container.",

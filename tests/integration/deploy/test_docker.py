@@ -1,7 +1,6 @@
 """Docker replicas against a real engine."""
 
 import asyncio
-import contextlib
 import gc
 import os
 import signal
@@ -17,26 +16,17 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from clipper.core.errors import DeployError
-from clipper.core.types import Deployment, Input, InputType, ModelId, ReplicaId
+from clipper.core.types import Deployment, InputType, ModelId, ReplicaId
 from clipper.deploy.docker import DockerManager
 from clipper.deploy.docker_request import USER_ID, Limits
-from clipper.deploy.manager import Container, ContainerSpec
-from clipper.rpc.replica import GrpcReplica
-from tests.fakes.engine import Way, require_docker
+from clipper.deploy.manager import ContainerSpec
+from tests.fakes.engine import Way, ask, id_of, is_there, require_docker
 from tests.fakes.watching import eventually, printed, started
 
 pytestmark = pytest.mark.docker
 Spec = Callable[..., ContainerSpec]
 Daemon = Callable[..., "subprocess.Popen[str]"]
 GONE_WITHIN_S = 10
-
-
-@pytest.fixture
-def engine() -> Iterator[docker.DockerClient]:
-    """The engine itself."""
-    require_docker()
-    with contextlib.closing(docker.from_env()) as client:
-        yield client
 
 
 @pytest.fixture
@@ -56,27 +46,6 @@ def forgotten_sockets() -> Iterator[None]:
 
 
 ignores_forgotten_sockets = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
-
-def is_there(engine: docker.DockerClient, container_id: str) -> bool:
-    found = engine.containers.list(all=True, sparse=True, filters={"id": container_id})
-    return bool(found)
-
-
-def id_of(container: Container) -> str:
-    return container.identity.removeprefix("docker ")
-
-
-async def ask(container: Container, *inputs: bytes) -> list[object]:
-    """The model's outputs."""
-    replica = GrpcReplica(container.replica, InputType.FLOATS, container.address, container.token)
-    try:
-        async with asyncio.timeout(30):
-            await replica.connect()
-            outcome = await replica.predict([Input(each) for each in inputs])
-    finally:
-        await replica.close()
-    return [output.value for output in outcome.outputs]
 
 
 async def test_a_model_answers_at_its_address(containers: DockerManager, spec: Spec) -> None:
