@@ -13,9 +13,9 @@ to the user's files and other processes what the user may.
   (Nor does nvidia-modprobe: where no GPU is used before, the driver is to be loaded at boot.)
 - A daemon of root's gives it fewer capabilities than it has itself. So limits hold, and the
   daemon's memory and environment, where the tokens are, cannot be read.
-- Memory by RLIMIT_DATA, which counts what is written to: of a model in PyTorch, 243 MiB where
-  298 are resident. RLIMIT_AS would count what is only reserved, 667 MiB there, and with CUDA more
-  than any machine has. It is the limit of each process; shared memory and files do not count.
+- Memory by RLIMIT_DATA, which counts what may be written to: of a model in PyTorch 243 MiB, where
+  298 are resident and RLIMIT_AS would count 667, with all that is only reserved; CUDA reserves far
+  more. It is the limit of each process; shared memory and mapped files do not count.
 - A bounded number of open files, and no core dumps.
 - When memory runs out on the machine, it goes rather than the daemon.
 

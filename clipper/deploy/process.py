@@ -1,9 +1,10 @@
 """Replicas as child processes of the daemon, reached over unix sockets that only its user can open.
 
-A model runs in the daemon's own interpreter if that has its framework, and in an environment of its
-own where it asks for packages or where not. It is given its own variables, its standard streams and
-nothing else of the daemon's, and `fence.py` says what is kept from it. That is no fence against
-hostile code: it has the user of the daemon, whose files, network and processes are open to it.
+A model that asks for no packages runs in the daemon's own interpreter, if that has its framework;
+every other in an environment that is built for what it needs. It is given variables of its own, its
+standard streams and nothing else of the daemon's, and `fence.py` says what it cannot do. That is no
+fence against hostile code: it has the user of the daemon, whose files, network and other processes
+are open to it. Nor is pip fenced off from anything, and packages bring code that it runs.
 
 Nothing of them outlives the daemon: each is in a process group that a reaper will kill when the
 daemon is gone, and carries a mark in its environment by which what left the group is found.

@@ -43,10 +43,10 @@ class Recipe:
     requirements: tuple[str, ...] = ()
     code: Code | None = None
     """A class, which is put in with its neighbours."""
-    code_serves: bool = True
-    """Whether that class serves; or the framework's does, and loads the saved model with it."""
     model: Path | None = None
     """A saved model, file or folder."""
+    code_serves: bool = True
+    """Whether the class serves; or the framework's does, and loads the saved model with it."""
     labels: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
