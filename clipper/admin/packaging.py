@@ -16,10 +16,10 @@ def model_path(framework: str, path: str, *, image: str = "") -> str:
     Raises:
         InvalidCall: nothing is there.
     """
+    if not path and (framework == "noop" or image):
+        return ""  # there is nothing to load, or the image has it
     if framework == "python":
         return _python_target(path)
-    if not path and (framework == "noop" or image):
-        return ""
     if framework == "noop" and not Path(path).expanduser().exists():
         return path  # it loads nothing, so whatever was written is as good
     return existing(path, "The model")

@@ -48,5 +48,6 @@ def test_only_noop_and_an_image_of_its_own_need_no_path() -> None:
     assert model_path("noop", "") == ""
     assert model_path("noop", "anything") == "anything"
     assert model_path("sklearn", "", image="mine:1") == ""
+    assert model_path("python", "", image="mine:1") == ""
     with pytest.raises(InvalidCall):
         model_path("sklearn", "")
