@@ -14,7 +14,7 @@ RUN missing=; \
     [ -z "$missing" ] \
     || { apt-get update \
         && apt-get install --yes --no-install-recommends $missing \
-        && rm -rf /var/lib/apt/lists/*; }
+        && rm -rf /var/lib/apt/lists/* /var/cache/apt/*; }
 RUN groupadd --gid 10001 model \
     && useradd --uid 10001 --gid model --no-create-home --home-dir /tmp model
 

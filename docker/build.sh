@@ -26,7 +26,7 @@ work=build/docker
 built=ai.clipper.built=image
 
 fresh() { # FOLDER: empty it
-  rm -rf -- "$work/$1"
+  rm -rf -- "${work:?}/$1"
   mkdir -p "$work/$1"
   echo "$work/$1"
 }
