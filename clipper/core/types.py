@@ -152,6 +152,18 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True)
+class Description:
+    """What a container says of its model; empty where it does not say."""
+
+    input_type: InputType | None = None
+    model: str = ""
+    """`scikit-learn 1.9.1, RandomForestClassifier`."""
+    input_form: str = ""
+    """`float64[30]`."""
+    output_form: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ApproximateCache:
     """When the output for one input may be served for another."""
 

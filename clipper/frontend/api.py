@@ -171,7 +171,12 @@ def _add_models(router: APIRouter, services: Services) -> None:
         if model.deployment is None:
             await catalogue.add_model(model, keeps_current=asked.keep_current)
         else:
-            await services.deployer.deploy(model, asked.timeout_s, keeps_current=asked.keep_current)
+            await services.deployer.deploy(
+                model,
+                asked.timeout_s,
+                keeps_current=asked.keep_current,
+                is_asked=asked.input_type is None,
+            )
         return _summary(services, catalogue.model(model.id))
 
     @router.get("/models/{name}", tags=["models"])

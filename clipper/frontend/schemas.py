@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from clipper.core.errors import InvalidInput
 from clipper.core.types import (
     DEFAULT_BATCH_SIZE,
     NO_CONTAINER,
@@ -198,7 +199,9 @@ class ModelRequest(Request):
 
     name: Name
     version: Version
-    input_type: InputTypeName
+    input_type: InputTypeName | None = Field(
+        None, description="with a deployment, the model itself says by default"
+    )
     labels: list[str] = Field([], description="for your own use")
     batch_size: int = Field(DEFAULT_BATCH_SIZE, description="a fixed one, or -1 to let it be found")
     batching: BatchingRequest | None = None
@@ -223,9 +226,13 @@ class ModelRequest(Request):
         batching = keys.batching_of(self.batch_size, asked)
         near = self.approximate_cache.model_dump() if self.approximate_cache else None
         deployment = self.deployment.deployment() if self.deployment else None
+        if self.input_type is None and deployment is None:
+            raise InvalidInput(
+                "input_type is missing.", hint="Only a model that is deployed can say it itself."
+            )
         return Model(
             ModelId(self.name, self.version),
-            InputType.parse(self.input_type),
+            InputType.parse(self.input_type or InputType.FLOATS),
             tuple(self.labels),
             self.container_name or _container_name(deployment),
             model_data_path=deployment.path if deployment else "",

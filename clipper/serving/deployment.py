@@ -5,11 +5,11 @@ So the version that is current serves until the new one can, and a failed deploy
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clipper.abstraction.layer import ModelAbstractionLayer
 from clipper.core.errors import AlreadyExists, ClipperError, InvalidInput
-from clipper.core.types import Model, ModelId
+from clipper.core.types import InputType, Model, ModelId
 from clipper.serving.catalogue import Catalogue
 from clipper.serving.fleet import Fleet
 
@@ -40,10 +40,19 @@ class Deployer:
         self._fleet = fleet
         self._layer = layer
 
-    async def deploy(self, model: Model, timeout_s: float, *, keeps_current: bool = False) -> None:
+    async def deploy(
+        self,
+        model: Model,
+        timeout_s: float,
+        *,
+        keeps_current: bool = False,
+        is_asked: bool = False,
+    ) -> None:
         """Return when a replica is ready and the version is registered.
 
-        It is current then, unless the one before shall stay so.
+        It is current then, unless the one before shall stay so. A model that `is_asked` says itself
+        what it takes; where it does not, it takes what the version before it does, or else what its
+        record says.
 
         Raises:
             AlreadyExists: the version exists, or is being deployed by somebody else.
@@ -54,16 +63,21 @@ class Deployer:
             raise InvalidInput(f"{model.id} has no deployment.")
         if model.id in self.in_progress:
             raise AlreadyExists(f"{model.id} is being deployed already.", hint="Wait for it.")
+        if is_asked:
+            model = self._as_before(model)
         self._catalogue.check_new(self._catalogue.config, model)
         started = asyncio.get_running_loop().time()
 
-        async def register() -> None:
+        async def register(input_type: InputType) -> None:
             self.in_progress[model.id] = Progress("registering", started)
-            await self._catalogue.add_model(model, keeps_current=keeps_current)
+            found = replace(model, input_type=input_type)
+            await self._catalogue.add_model(found, keeps_current=keeps_current)
 
         self.in_progress[model.id] = Progress("starting", started)
         try:
-            await self._fleet.try_out(model, timeout_s, register)
+            # Which inputs are near is known once it is known what they are.
+            tried = replace(model, approximate_cache=None) if is_asked else model
+            await self._fleet.try_out(tried, timeout_s, register, is_asked=is_asked)
         except ClipperError as error:
             extra = {"action": "deploy_failed", "model": str(model.id)}
             log.warning("%s was not deployed: %s", model.id, error.message, extra=extra)
@@ -74,3 +88,10 @@ class Deployer:
                 self._layer.remove(model.id)
             # Another daemon may have registered the version meanwhile; then its replicas are due.
             self._fleet.reconcile(self._catalogue.config)
+
+    def _as_before(self, model: Model) -> Model:
+        """Of the input type that is registered, or that the current version has."""
+        config = self._catalogue.config
+        current = ModelId(model.id.name, config.current.get(model.id.name, ""))
+        known = config.models.get(model.id) or config.models.get(current)
+        return model if known is None else replace(model, input_type=known.input_type)

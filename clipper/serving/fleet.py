@@ -9,7 +9,7 @@ from clipper.abstraction.layer import ModelAbstractionLayer
 from clipper.core.config import Config
 from clipper.core.errors import DeployError, InvalidInput, UnknownModel
 from clipper.core.tasks import Tasks, supervise
-from clipper.core.types import Deployment, Model, ModelId, ReplicaId
+from clipper.core.types import Deployment, InputType, Model, ModelId, ReplicaId
 from clipper.deploy.manager import Container, ContainerManager, ContainerSpec
 from clipper.serving.attachment import Attach, Connector, Here
 from clipper.serving.replicas import Keeper, ReplicaStatus
@@ -70,8 +70,11 @@ class Fleet:
             )
         return deployment
 
-    def _keep(self, replica: ReplicaId, model: Model, deployment: Deployment) -> Keeper:
-        spec = ContainerSpec(replica, model.input_type, deployment)
+    def _keep(
+        self, replica: ReplicaId, model: Model, deployment: Deployment, *, is_asked: bool = False
+    ) -> Keeper:
+        """Where the model is asked what it takes, its record says what it is taken to say."""
+        spec = ContainerSpec(replica, None if is_asked else model.input_type, deployment)
         served = self._layer.add(model)
         keeper = Keeper(spec, served, self._start, self._connector, self._attach)
         self._keepers[replica] = keeper
@@ -91,9 +94,17 @@ class Fleet:
         return await manager.start(spec)
 
     async def try_out(
-        self, model: Model, timeout_s: float, commit: Callable[[], Awaitable[None]]
+        self,
+        model: Model,
+        timeout_s: float,
+        commit: Callable[[InputType], Awaitable[None]],
+        *,
+        is_asked: bool = False,
     ) -> None:
         """Start a version's first replica, and keep it if it gets ready and the commit succeeds.
+
+        The commit is told what the model takes: what its record says, unless it `is_asked` and
+        says something else.
 
         Raises:
             DeployError: it did not get ready; nothing of it is left.
@@ -101,10 +112,10 @@ class Fleet:
         """
         replica, deployment = ReplicaId(model.id, 0), self._deployment(model)
         self._trials.add(model.id)
-        keeper = self._keep(replica, model, deployment)
+        keeper = self._keep(replica, model, deployment, is_asked=is_asked)
         try:
             await self._first_ready(keeper, timeout_s)
-            await commit()
+            await commit(keeper.served.model.input_type)
         except BaseException:
             self._keepers.pop(replica, None)
             keeper.stop()

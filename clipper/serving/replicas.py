@@ -12,13 +12,13 @@ ready.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from clipper.abstraction.layer import ServedModel
 from clipper.core.errors import ClipperError, DeployError, ReplicaFailed
 from clipper.core.tasks import Tasks
-from clipper.core.types import ReplicaId
+from clipper.core.types import Description, ReplicaId
 from clipper.deploy.manager import Container, ContainerSpec, Exit
 from clipper.serving.attachment import Attach, Attachment, Connector, Here
 from clipper.serving.figures import ReplicaFigures
@@ -53,6 +53,8 @@ class ReplicaStatus:
     last_exit: str
     figures: ReplicaFigures | None
     """None while it takes no batches."""
+    description: Description
+    """Of the last container that was ready."""
 
 
 class Keeper:
@@ -74,6 +76,7 @@ class Keeper:
         self.identity = ""
         self.restarts = 0
         self.last_exit = ""
+        self.description = Description()
         self.first_ready: asyncio.Future[None] = loop.create_future()
         """Settled when the first life gets ready, or fails to; awaited by who deploys."""
         self.first_ready.add_done_callback(lambda done: done.exception())
@@ -136,7 +139,7 @@ class Keeper:
             connecting = self._spawn("connect", self._connect(attachment))
             if await self._outlives(connecting, exited):
                 self._attachment = attachment
-                self._became_ready()
+                self._became_ready(link.description)
                 serving = self._spawn("dispatch", attachment.serve())
                 broken = self._spawn("hear", attachment.broken())
                 if not await self._outlives(serving, exited, broken):
@@ -191,8 +194,11 @@ class Keeper:
             raise error
         raise ReplicaFailed(f"{self.replica} broke off: {error!r}") from error
 
-    def _became_ready(self) -> None:
+    def _became_ready(self, description: Description) -> None:
         self._move("ready")
+        self.description = description
+        # Whatever the model was to say of it: the next container has to take the same.
+        self._spec = replace(self._spec, input_type=self.served.model.input_type)
         extra = {"action": "replica_ready", "replica": str(self.replica)}
         log.info("%s is ready (%s)", self.replica, self.identity, extra=extra)
         if not self.first_ready.done():
@@ -221,6 +227,7 @@ class Keeper:
             restarts=self.restarts,
             last_exit=self.last_exit,
             figures=None if self._attachment is None else self._attachment.figures(),
+            description=self.description,
         )
 
 

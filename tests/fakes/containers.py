@@ -26,8 +26,9 @@ SERVES = Script(("Serving",))
 class FakeContainer:
     """Runs until it is stopped, or ended by the test or its script."""
 
-    def __init__(self, replica: ReplicaId, number: int, script: Script) -> None:
-        self.replica = replica
+    def __init__(self, spec: ContainerSpec, number: int, script: Script) -> None:
+        self.spec = spec
+        self.replica = spec.replica
         self.address = f"unix:/fake/{number}.sock"
         self.token = f"token {number}"
         self.identity = f"fake {number}"
@@ -83,7 +84,7 @@ class FakeManager:
         if not self._is_open:
             raise DeployError(f"{spec.replica} cannot be started: its manager is closed")
         script = self._scripts.get(path, SERVES)
-        container = FakeContainer(spec.replica, next(self._numbers), script)
+        container = FakeContainer(spec, next(self._numbers), script)
         self.started.append(container)
         self._lines.setdefault(spec.replica, []).extend(script.lines)
         return container

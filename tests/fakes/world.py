@@ -55,9 +55,12 @@ class World:
         """Every batch that reached any replica of a model version."""
         return self.replicas.batches(id_of(model))
 
-    async def deploy(self, model: str, timeout_s: float = 60.0, **fields: Any) -> None:
+    async def deploy(
+        self, model: str, timeout_s: float = 60.0, *, is_asked: bool = False, **fields: Any
+    ) -> None:
         """Deploy a version."""
-        await self.services.deployer.deploy(deployed(model, **fields), timeout_s)
+        version = deployed(model, **fields)
+        await self.services.deployer.deploy(version, timeout_s, is_asked=is_asked)
 
     def ask(self, data: bytes = b"1", app: str = "a") -> Question:
         """A query."""
