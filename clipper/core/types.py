@@ -150,6 +150,10 @@ class Deployment:
     network: str = ""
     """Docker only: a network of Docker's that the model may reach, by name."""
 
+    def gpus_of(self, index: int) -> str:
+        """The set of GPUs of one replica; empty where none are asked for."""
+        return self.gpus[index % len(self.gpus)] if self.gpus else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Description:

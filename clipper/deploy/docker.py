@@ -12,7 +12,7 @@ import logging
 import secrets
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +21,7 @@ from typing import IO, TypeVar, TypeVarTuple
 
 from clipper.core.errors import DeployError
 from clipper.core.tasks import Tasks, supervise
-from clipper.core.types import ReplicaId
+from clipper.core.types import Deployment, ReplicaId
 from clipper.deploy import docker_cleanup
 from clipper.deploy.child import how_it_ended
 from clipper.deploy.docker_engine import LABEL, Engine, Launch, Limits
@@ -197,6 +197,9 @@ class DockerManager:
                 call = running.calls.submit(running.engine.output, container.id, tail)
                 lines += lines_of(await call)
         return lines[-tail:]
+
+    async def forget(self, deployments: Collection[Deployment]) -> None:
+        """Nothing is kept on behalf of versions."""
 
     async def close(self) -> None:
         running, self._running = self._running, None

@@ -6,6 +6,7 @@ imported in the container only. Nothing here does.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +41,15 @@ _ROWS = (
 )
 
 FRAMEWORKS: Mapping[str, Framework] = {row.name: row for row in _ROWS}
+
+
+def detect(path: Path) -> str:
+    """The framework of a saved model."""
+    return next((row.name for row in _ROWS if path.suffix in row.suffixes), "sklearn")
+
+
+def requirements_of(path: Path) -> tuple[str, ...]:
+    """The packages that a model's folder names."""
+    file = path / "requirements.txt"
+    lines = file.read_text().splitlines() if file.is_file() else ()
+    return tuple(line for line in lines if line and not line.startswith("#"))

@@ -4,7 +4,7 @@ A manager knows nothing of queries, restarts or back-off; the serving layer deci
 another. Every container it ever started is gone when the daemon is, also after kill -9.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -77,6 +77,9 @@ class ContainerManager(Protocol):
 
     async def logs(self, replica: ReplicaId, tail: int) -> Sequence[str]:
         """The last lines of a replica's output, also after it ended; empty if it never ran."""
+
+    async def forget(self, deployments: Collection[Deployment]) -> None:
+        """Remove what only versions need that are not among these."""
 
     async def close(self) -> None:
         """Stop every container still running."""

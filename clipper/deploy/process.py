@@ -13,7 +13,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -199,6 +199,9 @@ class ProcessManager:
     async def logs(self, replica: ReplicaId, tail: int) -> Sequence[str]:
         file = LogFile(log_path(self._data_dir, replica))
         return await asyncio.to_thread(file.tail, tail)
+
+    async def forget(self, deployments: Collection[Deployment]) -> None:
+        """Nothing is kept on behalf of versions."""
 
     async def close(self) -> None:
         running, self._running = self._running, None

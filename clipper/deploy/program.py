@@ -46,6 +46,12 @@ def containers_dir() -> Path:
     return Path(sysconfig.get_path("data"), "share", "clipper", "containers")
 
 
+def is_class(path: str) -> bool:
+    """Whether it names a class in a Python file, by its form."""
+    file, separator, name = path.rpartition(":")
+    return bool(separator) and file.endswith(".py") and name.isidentifier()
+
+
 def user_code(deployment: Deployment) -> Code | None:
     """The class that a `python` deployment brings; None for every other framework.
 

@@ -14,6 +14,7 @@ from clipper.frontend.answers import (
     ApproximateCacheState,
     ComparisonAnswer,
     DeploymentProgress,
+    DescriptionAnswer,
     ErrorAnswer,
     LogAnswer,
     ModelAnswer,
@@ -175,7 +176,7 @@ def _add_models(router: APIRouter, services: Services) -> None:
                 model,
                 asked.timeout_s,
                 keeps_current=asked.keep_current,
-                is_asked=asked.input_type is None,
+                unsaid=asked.unsaid(),
             )
         return _summary(services, catalogue.model(model.id))
 
@@ -250,12 +251,14 @@ def _summary(services: Services, model: Model) -> ModelAnswer:
 async def _details(services: Services, model: ModelId) -> ModelDetails:
     figures = await services.figures()
     summary = _summary(services, services.catalogue.model(model))
-    states = [ReplicaState.of(status) for status in services.fleet.status(model)]
+    statuses = services.fleet.status(model)
+    said = [status.description for status in statuses if status.description.model]
     stats, approximation = figures.metrics.model(model), figures.approximations.get(model)
     near = approximation and ApproximateCacheState.of(approximation, stats.approximate_hits)
     return ModelDetails(
         **dict(summary),
         batches_ended_by=stats.endings,
         approximate_cache_state=near,
-        replica_states=states,
+        description=DescriptionAnswer.model_validate(said[0]) if said else None,
+        replica_states=[ReplicaState.of(status) for status in statuses],
     )

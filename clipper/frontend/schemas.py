@@ -17,6 +17,7 @@ from clipper.core.types import (
 from clipper.frontend import keys
 from clipper.selection.losses import LOSSES
 from clipper.serving.checks import MAX_HEDGING, MAX_REPLICAS, MAX_WAIT_MS, check_name
+from clipper.serving.deployment import Unsaid
 
 INT32_MAX = 2**31 - 1
 
@@ -138,13 +139,16 @@ class DeploymentRequest(Request):
     """How the replicas of a model version are started."""
 
     manager: Literal["process", "docker"] = "process"
-    framework: str = Field(examples=["sklearn"])
+    framework: str = Field("", description="found by its looks where empty", examples=["sklearn"])
     path: Path = Field(examples=["/srv/models/digits.joblib"])
     model_data: Path = ""
     replicas: int = Field(1, ge=1, le=MAX_REPLICAS)
     image: str = Field("", description="docker only; empty is the framework's own")
-    requirements: list[str] = Field(
-        [], max_length=1000, description="packages that the model needs, as lines of pip's"
+    requirements: list[str] | None = Field(
+        None,
+        max_length=1000,
+        description="packages that the model needs, lines of pip's; by default those that its "
+        "folder names in requirements.txt",
     )
     output: str = Field("", max_length=256, examples=["predict_proba"])
     gpus: list[str] = Field(
@@ -162,9 +166,10 @@ class DeploymentRequest(Request):
         Raises:
             InvalidInput: the framework's name cannot be one.
         """
-        check_name("framework", self.framework)
+        if self.framework:
+            check_name("framework", self.framework)
         asked = self.model_dump()
-        asked |= {key: tuple(asked[key]) for key in ("requirements", "gpus")}
+        asked |= {key: tuple(asked[key] or ()) for key in ("requirements", "gpus")}
         return Deployment(**asked)
 
 
@@ -215,6 +220,11 @@ class ModelRequest(Request):
     keep_current: bool = Field(
         False, description="leave the version that is current so: this one is to be tried first"
     )
+
+    def unsaid(self) -> Unsaid:
+        """What is left to the model."""
+        finds = self.deployment is not None and self.deployment.requirements is None
+        return Unsaid(input_type=self.input_type is None, requirements=finds)
 
     def model(self) -> Model:
         """What is asked for, as our noun.

@@ -9,11 +9,23 @@ from dataclasses import dataclass, replace
 
 from clipper.abstraction.layer import ModelAbstractionLayer
 from clipper.core.errors import AlreadyExists, ClipperError, InvalidInput
-from clipper.core.types import InputType, Model, ModelId
+from clipper.core.types import Deployment, InputType, Model, ModelId
+from clipper.deploy.completion import completed
 from clipper.serving.catalogue import Catalogue
 from clipper.serving.fleet import Fleet
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsaid:
+    """What a request leaves to the model, or to the looks of it."""
+
+    input_type: bool = False
+    """The model says what it takes; where it does not, it takes what the version before it does, or
+    else what its record says."""
+    requirements: bool = False
+    """Its folder says which packages it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +36,7 @@ class Progress:
     """`starting`: its first replica loads; `registering`: it becomes current."""
     started: float
     """Loop time."""
+    deployment: Deployment
 
     @property
     def elapsed_s(self) -> float:
@@ -40,44 +53,40 @@ class Deployer:
         self._fleet = fleet
         self._layer = layer
 
+    def deployments(self) -> list[Deployment]:
+        """Those in progress."""
+        return [progress.deployment for progress in self.in_progress.values()]
+
     async def deploy(
         self,
         model: Model,
         timeout_s: float,
         *,
         keeps_current: bool = False,
-        is_asked: bool = False,
+        unsaid: Unsaid = Unsaid(),
     ) -> None:
         """Return when a replica is ready and the version is registered.
 
-        It is current then, unless the one before shall stay so. A model that `is_asked` says itself
-        what it takes; where it does not, it takes what the version before it does, or else what its
-        record says.
+        It is current then, unless the one before shall stay so.
 
         Raises:
             AlreadyExists: the version exists, or is being deployed by somebody else.
             Incompatible, InvalidInput: it cannot be registered as it is.
             DeployError: no replica got ready; the message has the reason and its last lines.
         """
-        if model.deployment is None:
+        deployment = model.deployment
+        if deployment is None:
             raise InvalidInput(f"{model.id} has no deployment.")
         if model.id in self.in_progress:
             raise AlreadyExists(f"{model.id} is being deployed already.", hint="Wait for it.")
-        if is_asked:
+        if unsaid.input_type:
             model = self._as_before(model)
         self._catalogue.check_new(self._catalogue.config, model)
         started = asyncio.get_running_loop().time()
-
-        async def register(input_type: InputType) -> None:
-            self.in_progress[model.id] = Progress("registering", started)
-            found = replace(model, input_type=input_type)
-            await self._catalogue.add_model(found, keeps_current=keeps_current)
-
-        self.in_progress[model.id] = Progress("starting", started)
+        self.in_progress[model.id] = Progress("starting", started, deployment)
         try:
-            # Which inputs are near is known once it is known what they are.
-            tried = replace(model, approximate_cache=None) if is_asked else model
-            await self._fleet.try_out(tried, timeout_s, register, is_asked=is_asked)
+            model = await self._completed(model, deployment, unsaid)
+            await self._try_out(model, timeout_s, unsaid, keeps_current)
         except ClipperError as error:
             extra = {"action": "deploy_failed", "model": str(model.id)}
             log.warning("%s was not deployed: %s", model.id, error.message, extra=extra)
@@ -95,3 +104,23 @@ class Deployer:
         current = ModelId(model.id.name, config.current.get(model.id.name, ""))
         known = config.models.get(model.id) or config.models.get(current)
         return model if known is None else replace(model, input_type=known.input_type)
+
+    async def _completed(self, model: Model, deployment: Deployment, unsaid: Unsaid) -> Model:
+        if deployment.framework and not unsaid.requirements:
+            return model
+        found = await asyncio.to_thread(completed, deployment, unsaid.requirements)
+        return replace(model, deployment=found)
+
+    async def _try_out(
+        self, model: Model, timeout_s: float, unsaid: Unsaid, keeps_current: bool
+    ) -> None:
+        async def register(input_type: InputType) -> None:
+            trial = self.in_progress[model.id]
+            self.in_progress[model.id] = replace(trial, phase="registering")
+            found = replace(model, input_type=input_type)
+            await self._catalogue.add_model(found, keeps_current=keeps_current)
+
+        is_asked = unsaid.input_type
+        # Which inputs are near is known once it is known what they are.
+        tried = replace(model, approximate_cache=None) if is_asked else model
+        await self._fleet.try_out(tried, timeout_s, register, is_asked=is_asked)

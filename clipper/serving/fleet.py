@@ -38,6 +38,11 @@ class Fleet:
         self._opened: set[str] = set()
         self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
+    @property
+    def opened(self) -> Sequence[ContainerManager]:
+        """The managers that have started something, or may have."""
+        return [self._managers[name] for name in self._opened]
+
     def reconcile(self, config: Config) -> None:
         """Start and stop replicas until there are those that the configuration wants."""
         wanted = {

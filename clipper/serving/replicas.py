@@ -55,6 +55,8 @@ class ReplicaStatus:
     """None while it takes no batches."""
     description: Description
     """Of the last container that was ready."""
+    gpus: str
+    """Its set of GPUs; empty where it asks for none."""
 
 
 class Keeper:
@@ -228,6 +230,7 @@ class Keeper:
             last_exit=self.last_exit,
             figures=None if self._attachment is None else self._attachment.figures(),
             description=self.description,
+            gpus=self._spec.deployment.gpus_of(self.replica.index),
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from clipper.core.errors import DeployError
-from clipper.core.types import ReplicaId
+from clipper.core.types import Deployment, ReplicaId
 from clipper.deploy.manager import ContainerSpec, Exit
 
 
@@ -73,6 +73,8 @@ class FakeManager:
         self._lines: dict[ReplicaId, list[str]] = {}
         self._numbers = count(1)
         self._is_open = False
+        self.kept: list[Deployment] | None = None
+        """What it was last told that there still is."""
 
     async def open(self) -> None:
         self._is_open = True
@@ -91,6 +93,9 @@ class FakeManager:
 
     async def logs(self, replica: ReplicaId, tail: int) -> Sequence[str]:
         return self._lines.get(replica, [])[-tail:] if tail > 0 else []
+
+    async def forget(self, deployments: Collection[Deployment]) -> None:
+        self.kept = list(deployments)
 
     async def close(self) -> None:
         self._is_open = False

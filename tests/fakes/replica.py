@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 
 from clipper.core.errors import ModelFailed, ReplicaFailed
 from clipper.core.outputs import parse_text
-from clipper.core.types import BatchOutputs, Description, Input, InputType, ModelId, Output, ReplicaId
+from clipper.core.types import (
+    BatchOutputs,
+    Description,
+    Input,
+    InputType,
+    ModelId,
+    Output,
+    ReplicaId,
+)
 
 REPLICA = ReplicaId(ModelId("m", "1"), 0)
 
@@ -32,7 +40,7 @@ class Behaviour:
     """Inputs on which the model raises."""
     lethal: set[bytes] = field(default_factory=set)
     """Inputs that end the replica."""
-    description: Description = Description()
+    description: Description = field(default_factory=Description)
     hangs: bool = False
     """Batches are never answered."""
 

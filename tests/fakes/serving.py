@@ -1,11 +1,19 @@
 """The real serving layer over containers that are nothing but a promise."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import count
 
 from clipper.core.errors import DeployError
-from clipper.core.types import BatchOutputs, Description, Input, InputType, Output, ReplicaId
+from clipper.core.types import (
+    BatchOutputs,
+    Deployment,
+    Description,
+    Input,
+    InputType,
+    Output,
+    ReplicaId,
+)
 from clipper.deploy.manager import Container, ContainerSpec, Exit
 from clipper.serving.engine import Bounds
 from clipper.serving.services import Services
@@ -67,6 +75,9 @@ class FakeManager:
     async def logs(self, replica: ReplicaId, tail: int) -> Sequence[str]:
         """The last of the lines that the test gave the replica."""
         return self.lines.get(replica, [])[-tail:]
+
+    async def forget(self, deployments: Collection[Deployment]) -> None:
+        """It keeps nothing."""
 
     async def close(self) -> None:
         """Everything was stopped already."""

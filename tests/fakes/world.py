@@ -6,6 +6,7 @@ from typing import Any
 
 from clipper.abstraction.layer import Limits
 from clipper.core.types import Deployment, Input, InputType, Model, ModelId
+from clipper.serving.deployment import Unsaid
 from clipper.serving.engine import Bounds
 from clipper.serving.query import Query
 from clipper.serving.services import Services
@@ -60,7 +61,8 @@ class World:
     ) -> None:
         """Deploy a version."""
         version = deployed(model, **fields)
-        await self.services.deployer.deploy(version, timeout_s, is_asked=is_asked)
+        unsaid = Unsaid(input_type=is_asked)
+        await self.services.deployer.deploy(version, timeout_s, unsaid=unsaid)
 
     def ask(self, data: bytes = b"1", app: str = "a") -> Question:
         """A query."""

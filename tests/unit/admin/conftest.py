@@ -239,16 +239,31 @@ class FakeDaemon:
         if self.deploy_error:
             raise Refusal(502, "deploy_failed", self.deploy_error)
         deployment = body.get("deployment")
+        if deployment:
+            unsaid: Json = {
+                "manager": "process",
+                "framework": "sklearn",
+                "path": "",
+                "model_data": "",
+            }
+            unsaid |= {"image": "", "requirements": [], "gpus": [], "memory_bytes": 0}
+            deployment = unsaid | deployment
         count = deployment["replicas"] if deployment else 0
-        model = body | {
-            "container_name": body.get("container_name", "NO_CONTAINER"),
-            "deployment": deployment,
-            "batching": body.get("batching") or FOUND_BY_AIMD,
-            "approximate_cache": body.get("approximate_cache"),
-            "approximate_cache_state": None,
-            "batches_ended_by": {"limit": 1, "queue_empty": 2, "wait_expired": 0},
-            "replicas": {"wanted": count, "ready": count},
-        }
+        defaults = {"input_type": "floats", "labels": [], "batch_size": -1}
+        model = (
+            defaults
+            | body
+            | {
+                "description": None,
+                "container_name": body.get("container_name", "NO_CONTAINER"),
+                "deployment": deployment,
+                "batching": body.get("batching") or FOUND_BY_AIMD,
+                "approximate_cache": body.get("approximate_cache"),
+                "approximate_cache_state": None,
+                "batches_ended_by": {"limit": 1, "queue_empty": 2, "wait_expired": 0},
+                "replicas": {"wanted": count, "ready": count},
+            }
+        )
         self.models[key] = model
         return self._set_current(*key)
 
@@ -265,6 +280,7 @@ class FakeDaemon:
                 "index": index,
                 "state": "ready",
                 "identity": f"pid {4711 + index}",
+                "gpus": "",
                 "restarts": 0,
                 "last_exit": "",
                 "batch_size_limit": 16,
