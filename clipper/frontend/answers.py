@@ -352,11 +352,17 @@ class DeploymentProgress(BaseModel):
     model: str = Field(examples=["digits:2"])
     phase: str
     elapsed_s: float
+    last_line: str = Field(description="what its first replica, or who prepares it, wrote last")
 
     @classmethod
-    def of(cls, model: ModelId, progress: Progress) -> Self:
+    def of(cls, model: ModelId, progress: Progress, last_line: str) -> Self:
         """The deployment as clients see it."""
-        return cls(model=str(model), phase=progress.phase, elapsed_s=progress.elapsed_s)
+        return cls(
+            model=str(model),
+            phase=progress.phase,
+            elapsed_s=progress.elapsed_s,
+            last_line=last_line,
+        )
 
 
 class StoreStatus(BaseModel):

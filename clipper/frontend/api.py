@@ -88,8 +88,11 @@ def _add_status(router: APIRouter, services: Services) -> None:
     @router.get("/deployments", tags=["models"])
     async def deployments() -> list[DeploymentProgress]:
         """Deployments on their way."""
-        in_progress = services.deployer.in_progress
-        return [DeploymentProgress.of(model, in_progress[model]) for model in sorted(in_progress)]
+        in_progress = sorted(services.deployer.in_progress.items())
+        return [
+            DeploymentProgress.of(model, progress, await services.fleet.last_line(model))
+            for model, progress in in_progress
+        ]
 
 
 def _add_applications(router: APIRouter, services: Services) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from clipper.abstraction.layer import ModelAbstractionLayer
 from clipper.core.config import Config
-from clipper.core.errors import DeployError, InvalidInput, UnknownModel
+from clipper.core.errors import ClipperError, DeployError, InvalidInput, UnknownModel
 from clipper.core.tasks import Tasks, supervise
 from clipper.core.types import Deployment, InputType, Model, ModelId, ReplicaId
 from clipper.deploy.manager import Container, ContainerManager, ContainerSpec
@@ -168,6 +168,14 @@ class Fleet:
         if keeper is None:
             raise UnknownModel(f"There is no replica {replica}.")
         return await self._managers[keeper.manager].logs(replica, tail)
+
+    async def last_line(self, model: ModelId) -> str:
+        """What the first replica of a version wrote last; empty where that cannot be known."""
+        try:
+            lines = await self.logs(ReplicaId(model, 0), 1)
+        except ClipperError:
+            return ""
+        return lines[0] if lines else ""
 
     async def close(self) -> None:
         """Stop every replica, the batches in hand answered, then the managers."""

@@ -51,6 +51,7 @@ class FakeDaemon:
         self.selection: Json = {}
         """What was learned, in place of nothing."""
         self.deploy_error = ""
+        self.last_line = ""
         self.stuck = False
         self.status: Json = {
             "version": "0.1.0",
@@ -142,7 +143,10 @@ class FakeDaemon:
             totals = {"applications": len(self.apps), "models": len(self.models)}
             return 200, {"replicas": counts} | totals | self.status
         if kind == "deployments":
-            return 200, [{"model": "m:1", "phase": "starting", "elapsed_s": 1.2}]
+            return 200, [
+                {"model": "m:1", "phase": "starting", "elapsed_s": 1.2}
+                | {"last_line": self.last_line}
+            ]
         if kind == "applications":
             return self._applications(method, names, body, request)
         return self._models(method, names, body, request)

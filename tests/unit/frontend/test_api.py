@@ -502,7 +502,12 @@ async def test_deployments_under_way_are_listed(
     deploying = asyncio.get_running_loop().create_task(deploy(admin))
     await asyncio.sleep(2)
     assert await call(admin, "GET", "/deployments") == [
-        {"model": "m:1", "phase": "starting", "elapsed_s": pytest.approx(2, abs=0.5)}
+        {
+            "model": "m:1",
+            "phase": "starting",
+            "elapsed_s": pytest.approx(2, abs=0.5),
+            "last_line": "",
+        }
     ]
     body = {**MODEL, "deployment": DEPLOYMENT}
     code, _ = await refusal(admin, "POST", "/models", body, expect=409)
