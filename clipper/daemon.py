@@ -21,7 +21,7 @@ from clipper.core.errors import DeployError, SettingsError
 from clipper.core.flags import parse_flags
 from clipper.core.garbage import quieten
 from clipper.core.logs import configure
-from clipper.core.settings import Settings, load_settings
+from clipper.core.settings import Settings, load_settings, pip_variables
 from clipper.deploy.docker import DockerManager
 from clipper.deploy.instance import Taken, claim
 from clipper.deploy.manager import ContainerManager
@@ -125,7 +125,7 @@ def _stop_on_signals() -> asyncio.Event:
 def _managers(settings: Settings) -> Mapping[str, ContainerManager]:
     data_dir = Path(settings.data_dir)
     managers = (
-        ProcessManager(data_dir),
+        ProcessManager(data_dir, pip_variables=pip_variables()),
         DockerManager(data_dir, settings.docker_image_prefix),
     )
     return {manager.name: manager for manager in managers}

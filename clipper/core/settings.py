@@ -46,6 +46,12 @@ Size = Annotated[int, Field(ge=1, le=1 << 40)]
 Duration = Annotated[float, Field(gt=0, le=3600)]
 
 
+_PIP = re.compile(
+    r"PIP_\w+|HOME|PATH|TMPDIR|NETRC|XDG_(CONFIG|CACHE)_HOME|(?i:https?|all|no)_(?i:proxy)"
+    r"|SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE|CC|CXX|C(XX)?FLAGS|LDFLAGS"
+)
+
+
 class Settings(BaseModel):
     """Everything that can be set; immutable, and valid one by one."""
 
@@ -163,6 +169,15 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str] | None = 
     _check_sharing(settings)
     _check_policies(settings)
     return _with_places(settings, variables)
+
+
+def pip_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What pip is to have of our environment: its configuration, proxies, certificates, compilers.
+
+    None of it is for models to see: there may be passwords in it.
+    """
+    variables = os.environ if environ is None else environ  # noqa: TID251 - the one reader
+    return {key: value for key, value in variables.items() if _PIP.fullmatch(key)}
 
 
 def is_loopback(host: str) -> bool:

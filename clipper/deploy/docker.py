@@ -199,7 +199,7 @@ class DockerManager:
         return lines[-tail:]
 
     async def forget(self, deployments: Collection[Deployment]) -> None:
-        """Nothing is kept on behalf of versions."""
+        """Nothing goes: a version has nothing here but its containers and its logs."""
 
     async def close(self) -> None:
         running, self._running = self._running, None

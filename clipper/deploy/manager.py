@@ -79,7 +79,11 @@ class ContainerManager(Protocol):
         """The last lines of a replica's output, also after it ended; empty if it never ran."""
 
     async def forget(self, deployments: Collection[Deployment]) -> None:
-        """Remove what only versions need that are not among these."""
+        """Remove what was made for versions that are deployed no more.
+
+        What none of these deployments needs goes, unless a container that runs or is being started
+        does: environments, images.
+        """
 
     async def close(self) -> None:
         """Stop every container still running."""

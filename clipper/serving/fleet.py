@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from clipper.abstraction.layer import ModelAbstractionLayer
@@ -35,13 +34,13 @@ class Fleet:
         self._trials: set[ModelId] = set()
         self._lives: dict[Keeper, asyncio.Task[None]] = {}
         self._tasks = Tasks()
-        self._opened: set[str] = set()
-        self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._opening: dict[str, asyncio.Task[None]] = {}
 
     @property
     def opened(self) -> Sequence[ContainerManager]:
         """The managers that have started something, or may have."""
-        return [self._managers[name] for name in self._opened]
+        opening = self._opening.items()
+        return [self._managers[name] for name, task in opening if task.done() and _is_open(task)]
 
     def reconcile(self, config: Config) -> None:
         """Start and stop replicas until there are those that the configuration wants."""
@@ -91,12 +90,13 @@ class Fleet:
 
     async def _start(self, spec: ContainerSpec) -> Container:
         name = spec.deployment.manager
-        manager = self._managers[name]
-        async with self._opening[name]:
-            if name not in self._opened:
-                await manager.open()
-                self._opened.add(name)
-        return await manager.start(spec)
+        opening = self._opening.get(name)
+        if opening is None or (opening.done() and not _is_open(opening)):
+            call = self._managers[name].open()
+            opening = self._tasks.spawn(f"open manager {name}", call, is_awaited=True)
+            self._opening[name] = opening
+        await asyncio.shield(opening)  # others need it, when this one is told to stop meanwhile
+        return await self._managers[name].start(spec)
 
     async def try_out(
         self,
@@ -183,5 +183,11 @@ class Fleet:
             for keeper in self._lives:
                 keeper.stop()
             await asyncio.wait(list(self._lives.values()))
-        for name in self._opened:
-            await self._managers[name].close()
+        for name, opening in self._opening.items():
+            await asyncio.wait((opening,))
+            if _is_open(opening):
+                await self._managers[name].close()
+
+
+def _is_open(opening: "asyncio.Task[None]") -> bool:
+    return opening.done() and not opening.cancelled() and opening.exception() is None

@@ -11,7 +11,7 @@ ready.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -66,7 +66,7 @@ class Keeper:
         self,
         spec: ContainerSpec,
         served: ServedModel,
-        start: Callable[[ContainerSpec], Awaitable[Container]],
+        start: Callable[[ContainerSpec], Coroutine[Any, Any, Container]],
         connector: Connector,
         attach: Attach = Here,
     ) -> None:
@@ -130,7 +130,9 @@ class Keeper:
     async def _live(self) -> None:
         """Start a container and serve from it until it ends or is told to stop."""
         self._move("starting")
-        container = await self._start(self._spec)
+        container = await self._started()
+        if container is None:
+            return
         self.identity = container.identity
         exited = self._spawn("watch", container.wait())
         link = self._connector(
@@ -158,6 +160,18 @@ class Keeper:
                 self._attachment = None
                 await container.stop(STOP_GRACE_S)
                 self.identity = ""
+
+    async def _started(self) -> Container | None:
+        """A new container; None where the stop came first, and then nothing is left of it.
+
+        Packages may have to be installed for it, which takes minutes.
+        """
+        starting = self._spawn("start", self._start(self._spec))
+        await asyncio.wait((starting, self._stop), return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait((starting,))
+        return None if starting.cancelled() else starting.result()
 
     async def _connect(self, attachment: Attachment) -> None:
         try:

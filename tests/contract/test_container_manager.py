@@ -199,6 +199,19 @@ async def test_a_file_that_is_missing_is_named_and_nothing_is_started(bench: Ben
     assert await bench.manager.logs(spec.replica, 10) == []
 
 
+async def test_forgetting_what_nobody_needs_hurts_nothing_that_runs(bench: Bench) -> None:
+    container = await bench.start("Serves")
+    await bench.manager.forget([])
+    await bench.printed(container.replica, "Serving")
+    await container.stop(PATIENCE_S)
+    assert (await container.wait()).code == 0
+
+
+async def test_a_closed_manager_has_nothing_to_forget(bench: Bench) -> None:
+    await bench.manager.close()
+    await bench.manager.forget([bench.spec(f"{bench.models}:Serves").deployment])
+
+
 async def test_closing_stops_every_container(bench: Bench) -> None:
     containers = await asyncio.gather(*(bench.start("Serves", index) for index in range(3)))
     await bench.manager.close()

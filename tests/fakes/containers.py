@@ -68,13 +68,13 @@ class FakeManager:
     ) -> None:
         self.started: list[FakeContainer] = []
         """Every container there ever was, oldest first."""
+        self.needed: list[Deployment] | None = None
+        """What it was last told to keep; None if it never was."""
         self._scripts = {} if scripts is None else scripts
         self._missing = missing
         self._lines: dict[ReplicaId, list[str]] = {}
         self._numbers = count(1)
         self._is_open = False
-        self.kept: list[Deployment] | None = None
-        """What it was last told that there still is."""
 
     async def open(self) -> None:
         self._is_open = True
@@ -95,7 +95,7 @@ class FakeManager:
         return self._lines.get(replica, [])[-tail:] if tail > 0 else []
 
     async def forget(self, deployments: Collection[Deployment]) -> None:
-        self.kept = list(deployments)
+        self.needed = list(deployments)
 
     async def close(self) -> None:
         self._is_open = False

@@ -57,6 +57,8 @@ class FakeManager:
         self.lines: dict[ReplicaId, list[str]] = {}
         self.opens = asyncio.Event()
         """Cleared, nothing starts until it is set."""
+        self.needed: list[Deployment] | None = None
+        """What it was last told to keep; None if it never was."""
         self.opens.set()
         self._pids = count(4711)
 
@@ -77,7 +79,8 @@ class FakeManager:
         return self.lines.get(replica, [])[-tail:]
 
     async def forget(self, deployments: Collection[Deployment]) -> None:
-        """It keeps nothing."""
+        """What is still needed is remembered."""
+        self.needed = list(deployments)
 
     async def close(self) -> None:
         """Everything was stopped already."""

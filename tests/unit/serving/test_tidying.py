@@ -33,10 +33,10 @@ async def test_a_manager_is_told_what_is_left_after_a_version_was_deleted() -> N
     await world.deploy("m:1")
     await world.deploy("m:2")
     await services.catalogue.delete_model(id_of("m:1"))
-    assert world.manager.kept is None
+    assert world.manager.needed is None
     await asyncio.sleep(DELAY_S + 1)
-    assert world.manager.kept is not None
-    assert [one.path for one in world.manager.kept] == ["/models/m:2"]
+    assert world.manager.needed is not None
+    assert [one.path for one in world.manager.needed] == ["/models/m:2"]
     await services.close()
 
 
@@ -49,8 +49,8 @@ async def test_what_is_being_deployed_is_not_garbage() -> None:
     deploying = tasks.spawn("deploy", world.deploy("m:2"))
     await services.catalogue.delete_model(id_of("m:1"))
     await asyncio.sleep(DELAY_S + 1)
-    assert world.manager.kept is not None
-    assert [one.path for one in world.manager.kept] == ["/models/m:2"]
+    assert world.manager.needed is not None
+    assert [one.path for one in world.manager.needed] == ["/models/m:2"]
     await deploying
     await services.close()
 
