@@ -139,6 +139,13 @@ class Settings(BaseModel):
     docker_image_prefix: Annotated[str, Field(pattern=r"\A[a-z0-9][a-z0-9._:/-]*\z")] = Field(
         "clipper", description="how names of container images begin, in lower case"
     )
+    container_grace_s: float = Field(
+        60.0,
+        ge=0,
+        le=3600,
+        description="seconds, 0 to 3600, that Docker containers outlive a daemon that was killed; "
+        "one that is started on its data directory meanwhile takes them over",
+    )
     journal_size: Count = Field(
         65_536, description="recent queries that feedback can name by query_id, at least 1"
     )

@@ -2,11 +2,14 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import clipper
-from clipper.deploy.docker_engine import LABEL, USER_ID, Launch
+from clipper.core.errors import DeployError, InvalidInput
+from clipper.core.references import check_image
+from clipper.core.types import Deployment
+from clipper.deploy.docker_request import REPLICA_LABELS, USER_ID, Launch, Limits
 from clipper.deploy.manager import ContainerSpec
 from clipper.deploy.permissions import check_readable, tree
 from clipper.deploy.program import ONE_THREAD, saved_model, user_code
@@ -23,34 +26,45 @@ class _Content:
     mounts: Mapping[str, Path]
 
 
-def launch_of(spec: ContainerSpec, image_prefix: str, token: str) -> Launch:
-    """What to ask the engine for; reads the disk.
+def launch_of(spec: ContainerSpec, image_prefix: str, token: str, limits: Limits) -> Launch:
+    """What to ask the engine for, within the limits unless the deployment has its own; reads disk.
 
     Raises:
-        DeployError: a path does not exist, or the container's user cannot read it.
+        DeployError: a path does not exist, or the container's user cannot read it; or the image is
+            none.
     """
     name, version = spec.replica.model
-    index = str(spec.replica.index)
-    framework = spec.deployment.framework
+    index = spec.replica.index
+    deployment = spec.deployment
     contents = [_code(spec), _model(spec)]
     environment = ONE_THREAD | {
-        "CLIPPER_CONTAINER_TOKEN": token,
         "CLIPPER_CONTAINER_INPUT_TYPE": spec.accepted,
         "CLIPPER_CONTAINER_NAME": name,
         "CLIPPER_CONTAINER_VERSION": version,
     }
     return Launch(
         name=f"clipper-{name[:40]}-{version[:20]}-{index}-{secrets.token_hex(4)}",
-        image=spec.deployment.image
-        or f"{image_prefix}/{framework}-container:{clipper.__version__}",
+        image=_image(deployment, image_prefix),
+        token=token,
         environment={**environment, **contents[0].environment, **contents[1].environment},
         mounts={**contents[0].mounts, **contents[1].mounts},
-        labels={
-            f"{LABEL}.model": name,
-            f"{LABEL}.version": version,
-            f"{LABEL}.replica": index,
-        },
+        labels=dict(zip(REPLICA_LABELS, (name, version, str(index)), strict=True)),
+        limits=replace(
+            limits,
+            memory_bytes=deployment.memory_bytes or limits.memory_bytes,
+            cpus=deployment.cpus or limits.cpus,
+        ),
+        gpus=deployment.gpus[index % len(deployment.gpus)] if deployment.gpus else "",
+        network=deployment.network,
     )
+
+
+def _image(deployment: Deployment, prefix: str) -> str:
+    framework = f"{prefix}/{deployment.framework}-container:{clipper.__version__}"
+    try:
+        return check_image(deployment.image or framework)
+    except InvalidInput as error:
+        raise DeployError(error.message, hint=error.hint) from error
 
 
 def _code(spec: ContainerSpec) -> _Content:

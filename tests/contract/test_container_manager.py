@@ -102,7 +102,7 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 async def test_a_started_container_says_where_and_what_it_is(bench: Bench) -> None:
     container = await bench.start("Serves")
     assert container.replica == ReplicaId(ModelId("m", "1"), 0)
-    assert container.address.startswith(("unix:/", "127.0.0.1:"))
+    assert container.address.startswith("unix:/") or container.address.endswith(":7000")
     assert container.token
     assert container.identity
     await bench.printed(container.replica, "Serving")

@@ -3,7 +3,7 @@
     python -m tests.fakes.daemon process|docker DATA_DIR TARGET...
 
 It writes the address and the identity of a container for each TARGET, and then waits. Processes
-may have packages: TARGET+REQUIREMENT.
+may have packages: TARGET+REQUIREMENT. Docker containers outlive it for GRACE_S.
 """
 
 import asyncio
@@ -16,6 +16,8 @@ from clipper.deploy.docker import DockerManager
 from clipper.deploy.manager import ContainerSpec
 from clipper.deploy.process import ProcessManager
 
+GRACE_S = 2.0
+
 
 async def main(kind: str, data_dir: str, *targets: str) -> None:
     """Start a container for each target, and wait to be killed."""
@@ -23,7 +25,7 @@ async def main(kind: str, data_dir: str, *targets: str) -> None:
     manager = (
         ProcessManager(place, pip_variables=pip_variables())
         if kind == "process"
-        else DockerManager(place)
+        else DockerManager(place, grace_s=GRACE_S)
     )
     await manager.open()
     for index, target in enumerate(targets):
