@@ -9,7 +9,13 @@ import clipper
 from clipper.core.errors import DeployError, InvalidInput
 from clipper.core.references import check_image
 from clipper.core.types import Deployment
-from clipper.deploy.docker_request import REPLICA_LABELS, USER_ID, Launch, Limits
+from clipper.deploy.docker_request import (
+    INPUT_TYPE_VARIABLE,
+    REPLICA_LABELS,
+    USER_ID,
+    Launch,
+    Limits,
+)
 from clipper.deploy.manager import ContainerSpec
 from clipper.deploy.permissions import check_readable, tree
 from clipper.deploy.program import ONE_THREAD, saved_model, user_code
@@ -38,7 +44,7 @@ def launch_of(spec: ContainerSpec, image_prefix: str, token: str, limits: Limits
     deployment = spec.deployment
     contents = [_code(spec), _model(spec)]
     environment = ONE_THREAD | {
-        "CLIPPER_CONTAINER_INPUT_TYPE": spec.accepted,
+        INPUT_TYPE_VARIABLE: spec.accepted,
         "CLIPPER_CONTAINER_NAME": name,
         "CLIPPER_CONTAINER_VERSION": version,
     }
@@ -54,7 +60,7 @@ def launch_of(spec: ContainerSpec, image_prefix: str, token: str, limits: Limits
             memory_bytes=deployment.memory_bytes or limits.memory_bytes,
             cpus=deployment.cpus or limits.cpus,
         ),
-        gpus=deployment.gpus[index % len(deployment.gpus)] if deployment.gpus else "",
+        gpus=deployment.gpus_of(index),
         network=deployment.network,
     )
 

@@ -68,6 +68,14 @@ def test_the_token_is_no_part_of_what_is_compared_and_is_not_shown() -> None:
     assert "secret" not in repr(LAUNCH) + repr(request(LAUNCH, "net"))
 
 
+def test_a_first_replica_that_was_to_say_what_it_takes_may_be_taken_over() -> None:
+    asked, told = (
+        replace(LAUNCH, environment={"X": "1", "CLIPPER_CONTAINER_INPUT_TYPE": accepted})
+        for accepted in ("any", "floats")
+    )
+    assert digest(asked, "net", "sha256:1") == digest(told, "net", "sha256:1")
+
+
 @pytest.mark.parametrize(
     "other",
     [
