@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from clipper.core.types import Deployment
-from clipper.deploy.frameworks import detect, requirements_of
-from clipper.deploy.program import PYTHON, existing_path, is_class
+from clipper.deploy.frameworks import CODE, detect, requirements_of
+from clipper.deploy.program import PYTHON, existing_path
 
 IMAGE = "image"
 """The framework of an image that brings its own."""
@@ -30,10 +30,10 @@ def _framework(deployment: Deployment) -> str:
     path = deployment.path
     if deployment.image and not path:
         return IMAGE
-    return PYTHON if is_class(path) else detect(existing_path(path, "the model"))
+    return PYTHON if CODE.fullmatch(path) else detect(existing_path(path, "the model"))
 
 
 def _requirements(deployment: Deployment) -> tuple[str, ...]:
     """Beside a class of one's own there may be any files: only a model's own folder counts."""
-    path = Path(deployment.model_data if is_class(deployment.path) else deployment.path)
+    path = Path(deployment.model_data if CODE.fullmatch(deployment.path) else deployment.path)
     return requirements_of(path) if path.is_dir() else ()

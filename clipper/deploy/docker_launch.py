@@ -18,7 +18,14 @@ from clipper.deploy.docker_request import (
 )
 from clipper.deploy.manager import ContainerSpec
 from clipper.deploy.permissions import check_readable, tree
-from clipper.deploy.program import ONE_THREAD, saved_model, user_code
+from clipper.deploy.program import (
+    ONE_THREAD,
+    PYTHON,
+    Code,
+    options_of,
+    saved_model,
+    user_code,
+)
 
 CODE_DIR = "/code"
 MODEL_DIR = "/model"
@@ -77,11 +84,15 @@ def _code(spec: ContainerSpec) -> _Content:
     """A class of the user's own, with its neighbours, which it may import."""
     code = user_code(spec.deployment)
     if code is None:  # the framework's image has its class
-        return _Content({}, {})
+        return _Content(options_of(spec.deployment, None), {})
     folder = code.file.parent
     check_readable(iter((folder, code.file)), USER_ID, folder)
-    target = f"{CODE_DIR}/{code.file.name}:{code.class_name}"
-    return _Content({"CLIPPER_CONTAINER_TARGET": target}, {CODE_DIR: folder})
+    place = Code(Path(CODE_DIR, code.file.name), code.class_name)
+    if spec.deployment.framework == PYTHON:
+        told = {"CLIPPER_CONTAINER_TARGET": str(place)} | options_of(spec.deployment, None)
+    else:
+        told = options_of(spec.deployment, place)
+    return _Content(told, {CODE_DIR: folder})
 
 
 def _model(spec: ContainerSpec) -> _Content:

@@ -53,10 +53,6 @@ class Deployer:
         self._fleet = fleet
         self._layer = layer
 
-    def deployments(self) -> list[Deployment]:
-        """Those in progress."""
-        return [progress.deployment for progress in self.in_progress.values()]
-
     async def deploy(
         self,
         model: Model,

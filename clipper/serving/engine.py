@@ -78,6 +78,8 @@ class Files(NamedTuple):
     """The log of what policies have learned, which all processes append to."""
     packages: Path | None = None
     """The main process's: models that clients have sent."""
+    logs: Path | None = None
+    """The main process's: what replicas have printed."""
 
     @classmethod
     def of(cls, settings: Settings, journal: str) -> Self:
@@ -86,15 +88,16 @@ class Files(NamedTuple):
         Where the store ends with the process, so do the ids of queries, and with them the journal.
         """
         decisions = Path(settings.decision_log) if settings.decision_log else None
-        packages = Path(settings.data_dir, "packages")
+        folder = Path(settings.data_dir)
+        folders = folder / "packages", folder / "logs"
         if settings.store.startswith("memory:"):
-            return cls(None, (), decisions, packages)
-        folder, workers = Path(settings.data_dir), settings.workers
+            return cls(None, (), decisions, *folders)
+        workers = settings.workers
         names = [f"journal-{number}" for number in range(workers)] if workers > 1 else ["journal"]
         others = [path for path in sorted(folder.glob("journal*")) if path.suffix != ".old"]
         inherited = [path for path in others if path.name not in names]
         inherited = inherited if journal == names[0] else []
-        return cls(folder / journal, inherited, decisions, packages)
+        return cls(folder / journal, inherited, decisions, *folders)
 
 
 class Gone(NamedTuple):

@@ -3,14 +3,16 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 from clipper.core.config import Config
 from clipper.core.errors import StateError
 from clipper.core.tasks import Tasks, supervise
-from clipper.core.types import Deployment, ModelId
+from clipper.core.types import ModelId
+from clipper.deploy.log_folder import LogFolder
 from clipper.deploy.manager import ContainerManager
 from clipper.deploy.packages import Packages
 from clipper.serving.attachment import Connector
@@ -22,7 +24,7 @@ from clipper.serving.figures import Figures
 from clipper.serving.fleet import Fleet
 from clipper.serving.ids import QueryIds
 from clipper.serving.opening import open_when_there
-from clipper.serving.tidying import Keeping, Tidier
+from clipper.serving.tidying import Forget, Tidier
 from clipper.serving.workforce import Alone, Workforce
 from clipper.state.registry import Registry
 from clipper.state.store import Store
@@ -78,7 +80,8 @@ class Services:
         self.catalogue = Catalogue(Registry(store), engine.states, self._adopt)
         self.deployer = Deployer(self.catalogue, self.fleet, engine.layer)
         self.packages = Packages(files.packages) if files and files.packages else None
-        self._tidier = Tidier(self._keeping, self._deployments)
+        self._logs = LogFolder(files.logs) if files and files.logs else None
+        self._tidier = Tidier(self._forgets)
         self._tasks = Tasks()
         self._probed = 0.0
         self._looked = asyncio.Event()
@@ -148,12 +151,17 @@ class Services:
             self._tidier.deleted()
         await self.workforce.adopt(config, gone)
 
-    def _keeping(self) -> Sequence[Keeping]:
-        return [*self.fleet.opened, *([self.packages] if self.packages else [])]
-
-    def _deployments(self) -> Collection[Deployment]:
-        """Of all versions, those that are being deployed too."""
-        return [*self.deployer.deployments(), *self.catalogue.config.deployments()]
+    def _forgets(self) -> Sequence[Forget]:
+        """What no version needs, nor one that is being deployed, can go."""
+        in_progress, config = self.deployer.in_progress, self.catalogue.config
+        if not self.catalogue.is_loaded:
+            return []
+        deployments = [one.deployment for one in in_progress.values()] + config.deployments()
+        kept = [*self.fleet.opened, *([self.packages] if self.packages else [])]
+        forgets: list[Forget] = [partial(one.forget, deployments) for one in kept]
+        if self._logs is not None:
+            forgets.append(partial(self._logs.forget, {*in_progress, *config.models}))
+        return forgets
 
     async def judged_elsewhere(
         self, app: str, query_id: int, label: Any, context: str | None

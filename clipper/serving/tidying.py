@@ -6,11 +6,10 @@ Not at once: their replicas may still be ending, and who deletes a version often
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Collection, Sequence
-from typing import NoReturn, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NoReturn
 
 from clipper.core.errors import ClipperError
-from clipper.core.types import Deployment
 
 DELAY_S = 10.0
 """From a deletion on; replicas that are asked to stop have ended by then, or are killed soon."""
@@ -19,24 +18,16 @@ PERIOD_S = 3600.0
 
 log = logging.getLogger(__name__)
 
-
-class Keeping(Protocol):
-    """Who keeps something on behalf of versions."""
-
-    async def forget(self, deployments: Collection[Deployment]) -> None:
-        """Remove what only versions need that are not among these."""
+Forget = Callable[[], Awaitable[None]]
+"""Removes something that no version needs any more."""
 
 
 class Tidier:
-    """Has everybody forget what no version needs any more."""
+    """Has everybody who keeps something forget what is not needed."""
 
-    def __init__(
-        self,
-        keeping: Callable[[], Sequence[Keeping]],
-        deployments: Callable[[], Collection[Deployment]],
-    ) -> None:
-        self._keeping = keeping
-        self._deployments = deployments
+    def __init__(self, forgets: Callable[[], Sequence[Forget]]) -> None:
+        """`forgets` is asked anew each time: what is needed changes."""
+        self._forgets = forgets
         self._due = asyncio.Event()
 
     def deleted(self) -> None:
@@ -51,8 +42,8 @@ class Tidier:
                     await self._due.wait()
             await asyncio.sleep(DELAY_S)
             self._due.clear()
-            for one in self._keeping():
+            for forget in self._forgets():
                 try:
-                    await one.forget(self._deployments())
+                    await forget()
                 except ClipperError as error:
                     log.warning("Not tidied up: %s", error.message, extra={"action": "untidy"})

@@ -7,12 +7,12 @@ does not fit) is that batch's `ModelError`; the next one finds everything as it 
 import logging
 import time
 import traceback
-from typing import Any
 
 from google.protobuf.message import DecodeError, EncodeError
 
 from clipper_container import model_pb2
 from clipper_container.container import Model
+from clipper_container.input_types import name_of
 from clipper_container.inputs import InvalidBatch, decode_batch
 from clipper_container.model_pb2 import Batch, BatchResult, ModelError
 from clipper_container.outputs import InvalidOutputs, encode_outputs
@@ -65,8 +65,8 @@ class Predictor:
             )
         if self._input_type not in (model_pb2.INPUT_TYPE_UNSPECIFIED, batch.input_type):
             raise InvalidBatch(
-                f"The batch is of {_type_name(batch.input_type)}; "
-                f"this container takes {_type_name(self._input_type)}."
+                f"The batch is of {name_of(batch.input_type)}; "
+                f"this container takes {name_of(self._input_type)}."
             )
 
     def _predict(self, batch: Batch) -> BatchResult:
@@ -91,7 +91,7 @@ class Predictor:
 
 
 def _failed(batch_id: int, message: str, trace: str) -> bytes:
-    error = ModelError(message=_sendable(message[:MESSAGE_CHARS]), traceback=_sendable(trace))
+    error = ModelError(message=sendable(message[:MESSAGE_CHARS]), traceback=sendable(trace))
     return BatchResult(id=batch_id, error=error).SerializeToString()
 
 
@@ -105,11 +105,6 @@ def _described(error: BaseException) -> tuple[str, str]:
     return message, trace[-TRACEBACK_CHARS:]
 
 
-def _sendable(text: str) -> str:
+def sendable(text: str) -> str:
     """Without lone surrogates, which a protobuf string refuses."""
     return text.encode(errors="backslashreplace").decode()
-
-
-def _type_name(input_type: Any) -> str:
-    name = model_pb2.InputType.DESCRIPTOR.values_by_number.get(input_type)
-    return name.name.lower() if name else f"input type {input_type}"
