@@ -1,6 +1,7 @@
 """The logs of all replicas: those of versions that are gone go too, a day after the last line."""
 
 import asyncio
+import contextlib
 import shutil
 from collections.abc import Collection
 from pathlib import Path
@@ -24,10 +25,11 @@ class LogFolder:
 
     def _forget(self, models: Collection[ModelId]) -> None:
         for folder in self._folder.glob("*/*"):
-            if ModelId(folder.parent.name, folder.name) not in models and _is_quiet(folder):
-                shutil.rmtree(folder, ignore_errors=True)
-                if not any(folder.parent.iterdir()):
-                    folder.parent.rmdir()
+            is_gone = ModelId(folder.parent.name, folder.name) not in models
+            with contextlib.suppress(OSError):  # a replica may be writing its first line
+                if is_gone and _is_quiet(folder):
+                    shutil.rmtree(folder, ignore_errors=True)
+                    folder.parent.rmdir()  # if it was the last version
 
 
 def _is_quiet(folder: Path) -> bool:

@@ -7,6 +7,10 @@ from clipper.core.types import ModelId
 from clipper.deploy.log_folder import QUIET_S, LogFolder
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 async def test_logs_of_versions_that_are_gone_go_when_they_are_old(tmp_path: Path) -> None:
     for version in ("kept", "gone", "new"):
         file = tmp_path / "m" / version / "0.log"
@@ -17,7 +21,7 @@ async def test_logs_of_versions_that_are_gone_go_when_they_are_old(tmp_path: Pat
             os.utime(file, (long_ago, long_ago))
     folder = LogFolder(tmp_path)
     await folder.forget({ModelId("m", "kept")})
-    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["kept", "new"]
+    assert names(tmp_path / "m") == ["kept", "new"]
 
 
 async def test_a_model_without_versions_leaves_no_folder(tmp_path: Path) -> None:
@@ -26,5 +30,5 @@ async def test_a_model_without_versions_leaves_no_folder(tmp_path: Path) -> None
     file.touch()
     os.utime(file, (0, 0))
     await LogFolder(tmp_path).forget(())
-    assert list(tmp_path.iterdir()) == []
+    assert names(tmp_path) == []
     await LogFolder(tmp_path / "absent").forget(())
