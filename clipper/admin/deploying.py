@@ -111,7 +111,10 @@ class DeployCalls:
         func: Function,
         **options: Unpack[Options],
     ) -> dict[str, Any]:
-        """A function from a batch of inputs to their outputs, with all that it refers to."""
+        """A function from a batch of inputs to their outputs, with all that it refers to.
+
+        The `predict_batch` of an object of your own is one.
+        """
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "closure.cloudpickle")
             pickle(func, file)

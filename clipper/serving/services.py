@@ -157,8 +157,9 @@ class Services:
         if not self.catalogue.is_loaded:
             return []
         deployments = [one.deployment for one in in_progress.values()] + config.deployments()
-        kept = [*self.fleet.opened, *([self.packages] if self.packages else [])]
-        forgets: list[Forget] = [partial(one.forget, deployments) for one in kept]
+        forgets: list[Forget] = [partial(one.forget, deployments) for one in self.fleet.opened]
+        if self.packages is not None:
+            forgets.append(partial(self.packages.forget, deployments))
         if self._logs is not None:
             forgets.append(partial(self._logs.forget, {*in_progress, *config.models}))
         return forgets
