@@ -1,5 +1,6 @@
 """What a deployment leaves unsaid, framework and packages, by the looks of its model."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,9 @@ from clipper.core.types import Deployment
 from clipper.deploy.frameworks import CODE, detect, requirements_of
 from clipper.deploy.program import PYTHON, existing_path
 
+MLFLOW = re.compile(r"mlflow(?=\s*([=<>!~;]|$))")
+MLFLOW_LIGHT = "mlflow-skinny"
+"""The part of MLflow that loads and predicts; all of it, which its folders ask for, is a server."""
 IMAGE = "image"
 """The framework of an image that brings its own."""
 
@@ -22,7 +26,7 @@ def completed(deployment: Deployment, finds_requirements: bool) -> Deployment:
     framework = deployment.framework or _framework(deployment)
     requirements = deployment.requirements
     if finds_requirements and not requirements:
-        requirements = _requirements(deployment)
+        requirements = _requirements(deployment, framework)
     return replace(deployment, framework=framework, requirements=requirements)
 
 
@@ -33,7 +37,10 @@ def _framework(deployment: Deployment) -> str:
     return PYTHON if CODE.fullmatch(path) else detect(existing_path(path, "the model"))
 
 
-def _requirements(deployment: Deployment) -> tuple[str, ...]:
+def _requirements(deployment: Deployment, framework: str) -> tuple[str, ...]:
     """Beside a class of one's own there may be any files: only a model's own folder counts."""
     path = Path(deployment.model_data if CODE.fullmatch(deployment.path) else deployment.path)
-    return requirements_of(path) if path.is_dir() else ()
+    found = requirements_of(path) if path.is_dir() else ()
+    return (
+        tuple(MLFLOW.sub(MLFLOW_LIGHT, line) for line in found) if framework == "mlflow" else found
+    )

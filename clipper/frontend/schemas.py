@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from clipper.core.errors import InvalidInput
+from clipper.core.requirements import LINES_MAX, check_requirements
 from clipper.core.types import (
     DEFAULT_BATCH_SIZE,
     NO_CONTAINER,
@@ -146,7 +147,7 @@ class DeploymentRequest(Request):
     image: str = Field("", description="docker only; empty is the framework's own")
     requirements: list[str] | None = Field(
         None,
-        max_length=1000,
+        max_length=LINES_MAX,
         description="packages that the model needs, lines of pip's; by default those that its "
         "folder names in requirements.txt",
     )
@@ -164,12 +165,13 @@ class DeploymentRequest(Request):
         """What is asked for, as our noun.
 
         Raises:
-            InvalidInput: the framework's name cannot be one.
+            InvalidInput: the framework's name, or a requirement, cannot be one.
         """
         if self.framework:
             check_name("framework", self.framework)
         asked = self.model_dump()
-        asked |= {key: tuple(asked[key] or ()) for key in ("requirements", "gpus")}
+        requirements = check_requirements(self.requirements or ())
+        asked |= {"requirements": requirements, "gpus": tuple(self.gpus)}
         return Deployment(**asked)
 
 

@@ -33,6 +33,14 @@ def test_a_models_folder_names_its_packages(tmp_path: Path) -> None:
     assert completed(code, True).requirements == ("lightgbm==4.0",)
 
 
+def test_of_mlflow_itself_a_model_needs_the_part_that_predicts(tmp_path: Path) -> None:
+    (tmp_path / "MLmodel").touch()
+    (tmp_path / "requirements.txt").write_text("mlflow==3.1\nmlflow-extras\nscikit-learn\n")
+    found = completed(Deployment("process", "", str(tmp_path)), True)
+    assert found.framework == "mlflow"
+    assert found.requirements == ("mlflow-skinny==3.1", "mlflow-extras", "scikit-learn")
+
+
 def test_nothing_at_a_path_is_an_error_that_names_it() -> None:
     with pytest.raises(DeployError, match=r"/no/such\.joblib"):
         completed(Deployment("process", "", "/no/such.joblib"), True)
