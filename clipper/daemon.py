@@ -21,7 +21,7 @@ from clipper.core.errors import DeployError, SettingsError
 from clipper.core.flags import parse_flags
 from clipper.core.garbage import quieten
 from clipper.core.logs import configure
-from clipper.core.settings import Settings, load_settings, pip_variables
+from clipper.core.settings import Settings, build_variables, load_settings, pip_variables
 from clipper.deploy.docker import DockerManager
 from clipper.deploy.instance import Taken, claim
 from clipper.deploy.manager import ContainerManager
@@ -126,7 +126,10 @@ def _stop_on_signals() -> asyncio.Event:
 
 def _docker_manager(settings: Settings) -> DockerManager:
     return DockerManager(
-        Path(settings.data_dir), settings.docker_image_prefix, grace_s=settings.container_grace_s
+        Path(settings.data_dir),
+        settings.docker_image_prefix,
+        grace_s=settings.container_grace_s,
+        build_variables=build_variables(),
     )
 
 

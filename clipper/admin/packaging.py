@@ -37,13 +37,13 @@ def saved(path: str, model_data: str, framework: str = "", *, needs_path: bool =
         InvalidCall: nothing is there.
     """
     data = existing(model_data, "The model data") if model_data else ""
+    if not path and (framework == NOOP or not needs_path):
+        return Saved(framework, "", data)  # there is nothing to load, or the image has it
     file, separator, name = path.rpartition(":")
     if framework == "python" or (separator and file.endswith(".py")):
         if not file.endswith(".py") or not name.isidentifier():
             raise InvalidCall(f"{path!r} does not name a class in a file.", hint=CLASS_HINT)
         return Saved(framework, existing(file, "The file"), data, name)
-    if not path and (framework == NOOP or not needs_path):
-        return Saved(framework, "", data)
     if framework == NOOP and not Path(path).expanduser().exists():
         return Saved(framework, path, data)  # it loads nothing, so whatever was written is as good
     return Saved(framework, existing(path, "The model"), data)

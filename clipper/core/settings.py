@@ -50,6 +50,7 @@ _PIP = re.compile(
     r"PIP_\w+|HOME|PATH|TMPDIR|NETRC|XDG_(CONFIG|CACHE)_HOME|(?i:https?|all|no)_(?i:proxy)"
     r"|SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE|CC|CXX|C(XX)?FLAGS|LDFLAGS"
 )
+_DOCKER = re.compile(r"DOCKER_(HOST|TLS_VERIFY|CERT_PATH|CONFIG)")
 
 
 class Settings(BaseModel):
@@ -183,8 +184,17 @@ def pip_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
 
     None of it is for models to see: there may be passwords in it.
     """
+    return _matching(_PIP, environ)
+
+
+def build_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What a build of an image is to have: what pip is, and where the Docker engine is."""
+    return pip_variables(environ) | _matching(_DOCKER, environ)
+
+
+def _matching(names: re.Pattern[str], environ: Mapping[str, str] | None) -> dict[str, str]:
     variables = os.environ if environ is None else environ  # noqa: TID251 - the one reader
-    return {key: value for key, value in variables.items() if _PIP.fullmatch(key)}
+    return {key: value for key, value in variables.items() if names.fullmatch(key)}
 
 
 def is_loopback(host: str) -> bool:

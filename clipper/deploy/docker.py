@@ -10,11 +10,12 @@ import contextlib
 import logging
 import secrets
 import sys
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 from clipper.core.errors import DeployError
@@ -27,6 +28,8 @@ from clipper.deploy.docker_engine import NOWHERE, Engine, Found, Located
 from clipper.deploy.docker_launch import launch_of
 from clipper.deploy.docker_leftovers import Leftovers, log_file
 from clipper.deploy.docker_request import INSTANCE_LABEL, Launch, Limits
+from clipper.deploy.environment_images import EnvironmentImages, asks_for_packages
+from clipper.deploy.image_build import ImageBuilder
 from clipper.deploy.instance import claim, instance_id
 from clipper.deploy.lifeline import Lifeline
 from clipper.deploy.logs import lines_of
@@ -53,6 +56,7 @@ class Running:
     leftovers: Leftovers
     lifeline: Lifeline
     calls: EngineCalls
+    environments: EnvironmentImages
     tasks: Tasks = field(default_factory=Tasks)
     containers: dict[str, DockerContainer | None] = field(default_factory=dict)
     """By name, from before their creation (None) until they are removed."""
@@ -76,11 +80,14 @@ class DockerManager:
         image_prefix: str = "clipper",
         limits: Limits = DEFAULT_LIMITS,
         grace_s: float = ORPHAN_GRACE_S,
+        build_variables: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """`build_variables` are what a build of an image gets of the daemon's environment."""
         self._data_dir = data_dir
         self._image_prefix = image_prefix
         self._limits = limits
         self._grace_s = grace_s
+        self._build_variables = build_variables
         self._running: Running | None = None
 
     async def open(self) -> None:
@@ -97,10 +104,19 @@ class DockerManager:
             undo.callback(engine.close)
             engine.networks.ensure()
             leftovers = Leftovers(engine, self._data_dir, engine.found())
-            lifeline = Lifeline(f"{instance}.docker.", last=self._last_program(place, instance))
+            mark = f"{instance}.docker."
+            lifeline = Lifeline(mark, last=self._last_program(place, instance))
             lifeline.start()
             undo.pop_all()
-        return Running(place, engine, leftovers, lifeline, EngineCalls(engine))
+        calls = EngineCalls(engine)
+        builder = ImageBuilder(lifeline, mark, self._build_variables)
+
+        def is_made_of(image: str, base: str) -> "asyncio.Future[bool]":
+            return calls.submit(engine.images.is_made_of, image, base)
+
+        prefix = self._image_prefix
+        environments = EnvironmentImages(prefix, instance, is_made_of, builder.build)
+        return Running(place, engine, leftovers, lifeline, calls, environments)
 
     def _last_program(self, place: IO[bytes], instance: str) -> Sequence[str]:
         """What the reaper does when we are dead."""
@@ -110,10 +126,19 @@ class DockerManager:
         return [*program, str(lock), str(self._grace_s), label]
 
     async def start(self, spec: ContainerSpec) -> DockerContainer:
-        token = secrets.token_hex(16)
-        launch = await asyncio.to_thread(launch_of, spec, self._image_prefix, token, self._limits)
         running = self._running
         if running is None:
+            raise _closed(spec)
+        with running.environments.starting(spec.deployment):
+            return await self._start(running, spec)
+
+    async def _start(self, running: Running, spec: ContainerSpec) -> DockerContainer:
+        token = secrets.token_hex(16)
+        launch = await asyncio.to_thread(launch_of, spec, self._image_prefix, token, self._limits)
+        if asks_for_packages(spec.deployment):
+            log = log_file(self._data_dir, spec.replica)
+            launch = replace(launch, image=await running.environments.get(spec.deployment, log))
+        if self._running is not running:
             raise _closed(spec)
         found = await _adoptable(running, spec.replica, launch)
         name = launch.name if found is None else found.name
@@ -147,7 +172,8 @@ class DockerManager:
         """Remove the images that were built for versions that are not among these."""
         running = self._running
         if running is not None:
-            kept = {one.image for one in deployments if one.manager == self.name}
+            ours = [one for one in deployments if one.manager == self.name]
+            kept = {one.image for one in ours} | running.environments.needed(ours)
             await running.calls.submit(running.engine.images.remove_built, kept)
 
     def is_caller(self, address: str) -> bool:
@@ -168,6 +194,7 @@ class DockerManager:
         if running is None:
             return
         await running.tasks.cancel()
+        await running.environments.close()
         started = [each for each in running.containers.values() if each]
         await asyncio.gather(*(each.stop(CLOSE_GRACE_S) for each in started))
         await running.calls.close()

@@ -8,7 +8,7 @@ from docker.errors import APIError, ImageNotFound
 from clipper.core.errors import DeployError
 from clipper.deploy.docker_cleanup import CONFLICT, NOT_FOUND
 from clipper.deploy.docker_client import translated
-from clipper.deploy.docker_request import BUILT_LABEL, INSTANCE_LABEL
+from clipper.deploy.docker_request import BASE_LABEL, BUILT_LABEL, INSTANCE_LABEL
 
 NO_TAG = "<none>:<none>"
 
@@ -35,6 +35,20 @@ class Images:
                     hint="Build it with `docker/build.sh` from the source tree, pull it, or name "
                     "one that exists in the deployment's `image`.",
                 ) from error
+
+    def is_made_of(self, image: str, base: str) -> bool:
+        """Whether it is there, and was built on what the base's name means now.
+
+        Raises:
+            DeployError: there is no such base.
+        """
+        base_id = self.id_of(base)
+        with translated(f"the image {image} cannot be looked up"):
+            try:
+                labels = self._client.images.get(image).labels
+            except ImageNotFound:
+                return False
+        return bool(labels.get(BASE_LABEL) == base_id)
 
     def remove_built(self, kept: Collection[str]) -> None:
         """Remove those that were built for a version, unless they are kept by name or in use."""

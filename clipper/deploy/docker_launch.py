@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import clipper
 from clipper.core.errors import DeployError, InvalidInput
 from clipper.core.references import check_image
 from clipper.core.types import Deployment
@@ -26,6 +25,7 @@ from clipper.deploy.program import (
     saved_model,
     user_code,
 )
+from clipper.deploy.recipe import framework_image
 
 CODE_DIR = "/code"
 MODEL_DIR = "/model"
@@ -73,7 +73,7 @@ def launch_of(spec: ContainerSpec, image_prefix: str, token: str, limits: Limits
 
 
 def _image(deployment: Deployment, prefix: str) -> str:
-    framework = f"{prefix}/{deployment.framework}-container:{clipper.__version__}"
+    framework = framework_image(prefix, deployment.framework, gpus=bool(deployment.gpus))
     try:
         return check_image(deployment.image or framework)
     except InvalidInput as error:

@@ -24,6 +24,8 @@ LAUNCH_LABEL = f"{LABEL}.launch"
 REPLICA_LABELS = (f"{LABEL}.model", f"{LABEL}.version", f"{LABEL}.replica")
 """Whose replica a container is: name, version and index."""
 BUILT_LABEL = f"{LABEL}.built"
+BASE_LABEL = f"{LABEL}.base"
+"""Which image a built one was built on."""
 """On an image that was built for one version of a model."""
 TOKEN_VARIABLE = "CLIPPER_CONTAINER_TOKEN"
 INPUT_TYPE_VARIABLE = "CLIPPER_CONTAINER_INPUT_TYPE"

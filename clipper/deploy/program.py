@@ -55,8 +55,8 @@ def user_code(deployment: Deployment) -> Code | None:
     if CODE.fullmatch(deployment.path):
         file, _, class_name = deployment.path.rpartition(":")
         return Code(existing_path(file, "the model's file"), class_name)
-    if deployment.framework != PYTHON:
-        return None
+    if deployment.framework != PYTHON or (not deployment.path and deployment.image):
+        return None  # an image of the user's own may hold its class
     raise DeployError(
         f"path {deployment.path!r} does not name a class in a Python file",
         hint="A python model's path is file.py:ClassName.",

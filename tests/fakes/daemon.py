@@ -2,8 +2,8 @@
 
     python -m tests.fakes.daemon process|docker DATA_DIR TARGET...
 
-It writes the address and the identity of a container for each TARGET, and then waits. Processes
-may have packages: TARGET+REQUIREMENT. Docker containers outlive it for GRACE_S.
+It writes the address and the identity of a container for each TARGET, and then waits. Models may
+have packages: TARGET+REQUIREMENT. Its Docker containers outlive it for GRACE_S.
 """
 
 import asyncio

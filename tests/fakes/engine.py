@@ -22,12 +22,23 @@ def require_docker(framework: str = "python") -> None:
 
     Where the variable TEST_REQUIRE names docker, it fails instead.
     """
-    image = f"clipper/{framework}-container:{clipper.__version__}"
+    require_image(f"clipper/{framework}-container:{clipper.__version__}")
+
+
+def require_image(image: str) -> None:
+    """The same for any image."""
+    if not has_image(image):
+        missing("docker", f"no engine with the image {image}")
+
+
+def has_image(image: str) -> bool:
+    """Whether there is an engine, and it has the image."""
     try:
         with contextlib.closing(docker.from_env()) as engine:
             engine.images.get(image)
-    except DockerException as error:
-        missing("docker", f"no engine with the image {image} ({error})")
+    except DockerException:
+        return False
+    return True
 
 
 def is_there(engine: docker.DockerClient, container_id: str) -> bool:

@@ -49,5 +49,6 @@ def test_only_noop_and_an_image_of_its_own_need_no_path() -> None:
     assert saved("", "", "noop").path == ""
     assert saved("anything", "", "noop").path == "anything"
     assert saved("", "", needs_path=False).path == ""
+    assert saved("", "", "python", needs_path=False).said() == {"framework": "python"}
     with pytest.raises(InvalidCall):
         saved("", "")

@@ -81,6 +81,7 @@ def test_the_saved_model_is_the_path_or_for_python_the_model_data(tmp_path: Path
 def test_noop_and_images_of_the_users_own_need_no_saved_model() -> None:
     assert saved_model(Deployment("process", "noop", "/nowhere")) is None
     assert saved_model(Deployment("docker", "sklearn", "", image="mine:1")) is None
+    assert user_code(Deployment("docker", "python", "", image="mine:1")) is None
 
 
 def test_a_saved_model_that_is_missing_is_named() -> None:
