@@ -1,4 +1,4 @@
-"""A daemon that is killed while its Docker containers run: the next one serves from them at once."""
+"""A daemon is killed while its Docker containers run: the next one serves from them at once."""
 
 import contextlib
 from collections.abc import Iterator
