@@ -163,7 +163,7 @@ class DockerManager:
         lines = await asyncio.to_thread(log_file(self._data_dir, replica).tail, tail)
         running = self._running
         for container in tuple(running.containers.values()) if running else ():
-            if running and container and container.replica == replica:
+            if running and container and container.replica == replica and not container.is_over:
                 call = running.calls.submit(running.engine.output, container.id, tail)
                 lines += lines_of(await call)
         return lines[-tail:]

@@ -86,7 +86,7 @@ def request(launch: Launch, network: str) -> dict[str, Any]:
         ],
         "device_requests": _gpus(launch.gpus),
         "network": network,
-        "dns": None if launch.network else _NO_DNS,
+        **({} if launch.network else _NO_DNS),
         "hostname": HOSTNAME,
         "init": True,  # as process 1, a model's server would not heed signals while it loads
         "user": f"{USER_ID}:{USER_ID}",
@@ -114,7 +114,7 @@ def request(launch: Launch, network: str) -> dict[str, Any]:
 
 _NO_GPUS = {"NVIDIA_VISIBLE_DEVICES": "void"}
 """Where NVIDIA's runtime is the default one, an image of CUDA's would get them all."""
-_NO_DNS = ["127.0.0.1"]
+_NO_DNS = {"dns": ["127.0.0.1"], "dns_opt": ["timeout:1", "attempts:1"]}
 """Its own loopback, where nobody answers: old engines pass questions on out of any network."""
 
 

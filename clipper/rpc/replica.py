@@ -24,13 +24,15 @@ from clipper.rpc.stream import GrpcStream, broken_off
 
 SERVICE = "clipper.v1.Model"
 PROTOCOL = 1
-MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 TEXT_CHARS = 500
 """So much is kept of what a container says of itself."""
+MAX_BATCH_BYTES = 256 * 1024 * 1024
+MAX_RESULT_BYTES = 64 * 1024 * 1024
+"""What comes from a container is not trusted, and held in memory several times."""
 
 OPTIONS = [
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_BATCH_BYTES),
+    ("grpc.max_receive_message_length", MAX_RESULT_BYTES),
     # A stopped container still holds its connection; only unanswered pings tell.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 10_000),

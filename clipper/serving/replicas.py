@@ -38,7 +38,7 @@ LOADING_MAX_S = 900.0
 LAST_BATCH_S = 10.0
 """How long a replica that is to stop may take for the batch in hand."""
 STOP_GRACE_S = 5.0
-EXIT_GRACE_S = 0.5
+EXIT_GRACE_S = 1.0
 """How long a broken connection may wait for the exit code that explains it."""
 
 
