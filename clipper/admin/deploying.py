@@ -16,7 +16,8 @@ from clipper.admin.sending import send, send_code
 AUTO = "auto"
 DEPLOY_MARGIN_S = 15.0
 """How much longer than the daemon the client waits, so that the daemon's reason arrives."""
-TIMEOUT_S = 120.0
+LONGEST_S = 1800.0
+"""What installing packages and loading may take at most, where no time is given."""
 
 Function = Callable[[Any], Any]
 """From a batch of inputs to as many outputs."""
@@ -31,8 +32,9 @@ class Options(TypedDict, total=False):
     """`process` (the default) or `docker`."""
     num_replicas: int
     labels: Sequence[str] | None
-    timeout_s: float
-    """How long it may take until the first replica is ready; 120."""
+    timeout_s: float | None
+    """How long it may take until the first replica is ready; by default, 120 s from when its
+    packages are installed."""
     keep_current: bool
     """Leave the version that is current so: this one is tried first, by a canary say."""
     requirements: Sequence[str] | None
@@ -78,7 +80,7 @@ class DeployCalls:
     Raises:
         InvalidCall: there is no such model, or it cannot be saved.
         ClipperRefused: code `deploy_failed` says why no replica came up; `already_exists`.
-        DeployTimeout: no answer within `timeout_s` and a margin.
+        DeployTimeout: no answer within the time and a margin.
     """
 
     admin: Listener
@@ -177,16 +179,19 @@ class DeployCalls:
     def _deploy(
         self, name: str, version: object, input_type: str, found: Saved, options: Options
     ) -> dict[str, Any]:
-        timeout_s = options.get("timeout_s", TIMEOUT_S)
+        timeout_s = options.get("timeout_s")
         body = _body(found, options)
-        body |= {"name": name, "version": str(version), "timeout_s": timeout_s}
+        body |= {"name": name, "version": str(version)}
+        if timeout_s is not None:
+            body["timeout_s"] = timeout_s
         if input_type and input_type != AUTO:
             body["input_type"] = input_type
         asked = request("POST", "api", "v1", "models", body=body)
+        patience_s = (timeout_s or LONGEST_S) + DEPLOY_MARGIN_S
         try:
-            model: dict[str, Any] = self.admin.call(asked, timeout_s=timeout_s + DEPLOY_MARGIN_S)
+            model: dict[str, Any] = self.admin.call(asked, timeout_s=patience_s)
         except ClipperTimeout as error:
-            raise _no_answer(f"{name}:{version}", timeout_s) from error
+            raise _no_answer(f"{name}:{version}", patience_s) from error
         return model
 
 

@@ -218,7 +218,13 @@ class ModelRequest(Request):
     approximate_cache: ApproximateCacheRequest | None = None
     deployment: DeploymentRequest | None = None
     container_name: str | None = None
-    timeout_s: float = Field(120.0, gt=0, le=3600, description="how long it may take to come up")
+    timeout_s: float | None = Field(
+        None,
+        gt=0,
+        le=3600,
+        description="how long it may take to come up; by default 120 s from when what it needs is "
+        "installed",
+    )
     keep_current: bool = Field(
         False, description="leave the version that is current so: this one is to be tried first"
     )

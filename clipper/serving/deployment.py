@@ -56,7 +56,7 @@ class Deployer:
     async def deploy(
         self,
         model: Model,
-        timeout_s: float,
+        timeout_s: float | None,
         *,
         keeps_current: bool = False,
         unsaid: Unsaid = Unsaid(),
@@ -108,7 +108,7 @@ class Deployer:
         return replace(model, deployment=found)
 
     async def _try_out(
-        self, model: Model, timeout_s: float, unsaid: Unsaid, keeps_current: bool
+        self, model: Model, timeout_s: float | None, unsaid: Unsaid, keeps_current: bool
     ) -> None:
         async def register(input_type: InputType) -> None:
             trial = self.in_progress[model.id]

@@ -13,6 +13,9 @@ from clipper.deploy.manager import Container, ContainerManager, ContainerSpec
 from clipper.serving.attachment import Attach, Connector, Here
 from clipper.serving.replicas import Keeper, ReplicaStatus
 
+LOADING_S = 120.0
+"""How long a deploy waits for a model to load, where nothing else is said."""
+
 log = logging.getLogger(__name__)
 
 
@@ -101,7 +104,7 @@ class Fleet:
     async def try_out(
         self,
         model: Model,
-        timeout_s: float,
+        timeout_s: float | None,
         commit: Callable[[InputType], Awaitable[None]],
         *,
         is_asked: bool = False,
@@ -109,7 +112,8 @@ class Fleet:
         """Start a version's first replica, and keep it if it gets ready and the commit succeeds.
 
         The commit is told what the model takes: what its record says, unless it `is_asked` and
-        says something else.
+        says something else. The timeout is for all of it; by default, only for what comes after
+        packages were installed.
 
         Raises:
             DeployError: it did not get ready; nothing of it is left.
@@ -136,7 +140,11 @@ class Fleet:
             if replica.model in self._trials:
                 keeper.stop()
 
-    async def _first_ready(self, keeper: Keeper, timeout_s: float) -> None:
+    async def _first_ready(self, keeper: Keeper, timeout_s: float | None) -> None:
+        if timeout_s is None:  # installing packages takes what it takes, and has a limit of its own
+            first = asyncio.FIRST_COMPLETED
+            await asyncio.wait((keeper.first_launch, keeper.first_ready), return_when=first)
+            timeout_s = LOADING_S
         try:
             async with asyncio.timeout(timeout_s):
                 await asyncio.shield(keeper.first_ready)

@@ -81,6 +81,8 @@ class Keeper:
         self.description = Description()
         self.first_ready: asyncio.Future[None] = loop.create_future()
         """Settled when the first life gets ready, or fails to; awaited by who deploys."""
+        self.first_launch: asyncio.Future[None] = loop.create_future()
+        """Settled when the first container runs; before, its packages may have to be installed."""
         self.first_ready.add_done_callback(lambda done: done.exception())
         self._spec = spec
         self._start = start
@@ -134,6 +136,8 @@ class Keeper:
         if container is None:
             return
         self.identity = container.identity
+        if not self.first_launch.done():
+            self.first_launch.set_result(None)
         exited = self._spawn("watch", container.wait())
         link = self._connector(
             self.replica, self._spec.input_type, container.address, container.token

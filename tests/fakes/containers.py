@@ -18,6 +18,8 @@ class Script:
     lines: tuple[str, ...] = ()
     exits_with: int | None = None
     ignores_sigterm: bool = False
+    installing_s: float = 0.0
+    """How long it takes before it can be started."""
 
 
 SERVES = Script(("Serving",))
@@ -86,6 +88,8 @@ class FakeManager:
         if not self._is_open:
             raise DeployError(f"{spec.replica} cannot be started: its manager is closed")
         script = self._scripts.get(path, SERVES)
+        if script.installing_s:
+            await asyncio.sleep(script.installing_s)
         container = FakeContainer(spec, next(self._numbers), script)
         self.started.append(container)
         self._lines.setdefault(spec.replica, []).extend(script.lines)

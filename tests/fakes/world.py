@@ -57,7 +57,7 @@ class World:
         return self.replicas.batches(id_of(model))
 
     async def deploy(
-        self, model: str, timeout_s: float = 60.0, *, is_asked: bool = False, **fields: Any
+        self, model: str, timeout_s: float | None = 60.0, *, is_asked: bool = False, **fields: Any
     ) -> None:
         """Deploy a version."""
         version = deployed(model, **fields)

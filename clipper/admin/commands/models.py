@@ -104,7 +104,15 @@ def deploy(  # noqa: PLR0913 -- an option for each setting
             "--keep-current", help="Leave the current version so: try this one first, by a canary."
         ),
     ] = False,
-    timeout: Timeout = 120.0,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            max=3600,
+            help="Seconds until the first replica is ready; by default 120, after what it needs is "
+            "installed.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Start a model version, and make it the current one as soon as a replica is ready.

@@ -100,7 +100,6 @@ def test_a_deployment_sends_absolute_paths(
         "version": "1",
         "labels": ["x"],
         "batch_size": -1,
-        "timeout_s": 120.0,
         "deployment": {
             "path": f"{tmp_path}/rules.py:Rules",
             "model_data": f"{tmp_path}/tables",

@@ -309,3 +309,17 @@ async def test_a_model_that_says_what_its_application_does_not_send_is_not_deplo
         await world.deploy("m:2", is_asked=True)
     assert await who_answers(world) == "m:1"
     await world.services.close()
+
+
+async def test_installing_what_a_model_needs_takes_what_it_takes_and_loading_it_does_not() -> None:
+    world = World()
+    await world.start()
+    world.scripts["/models/m:1"] = Script(installing_s=900)
+    await world.deploy("m:1", None)
+    world.behaviour("m:2").loading_s = 900
+    with pytest.raises(DeployError, match="not ready within 120 s"):
+        await world.deploy("m:2", None)
+    world.scripts["/models/m:3"] = Script(installing_s=900)
+    with pytest.raises(DeployError, match="not ready within 300 s"):
+        await world.deploy("m:3", 300)
+    await world.services.close()
