@@ -9,7 +9,7 @@ import clipper
 from clipper.deploy.docker_engine import LABEL, USER_ID, Launch
 from clipper.deploy.manager import ContainerSpec
 from clipper.deploy.permissions import check_readable, tree
-from clipper.deploy.program import ONE_THREAD, saved_model, user_code
+from clipper.deploy.program import ONE_THREAD, PYTHON, Code, options_of, saved_model, user_code
 
 CODE_DIR = "/code"
 MODEL_DIR = "/model"
@@ -57,11 +57,14 @@ def _code(spec: ContainerSpec) -> _Content:
     """A class of the user's own, with its neighbours, which it may import."""
     code = user_code(spec.deployment)
     if code is None:  # the framework's image has its class
-        return _Content({}, {})
+        return _Content(options_of(spec.deployment, None), {})
     folder = code.file.parent
     check_readable(iter((folder, code.file)), USER_ID, folder)
-    target = f"{CODE_DIR}/{code.file.name}:{code.class_name}"
-    return _Content({"CLIPPER_CONTAINER_TARGET": target}, {CODE_DIR: folder})
+    inside = Code(Path(CODE_DIR, code.file.name), code.class_name)
+    options = options_of(spec.deployment, inside)
+    if spec.deployment.framework == PYTHON:
+        options["CLIPPER_CONTAINER_TARGET"] = str(inside)
+    return _Content(options, {CODE_DIR: folder})
 
 
 def _model(spec: ContainerSpec) -> _Content:

@@ -30,8 +30,9 @@ from clipper.deploy.program import (
     ONE_THREAD,
     Code,
     containers_dir,
-    framework_code,
+    options_of,
     saved_model,
+    target_of,
     user_code,
 )
 from clipper.deploy.reaper import MARK_VARIABLE, kill_marked
@@ -135,7 +136,8 @@ class ProcessManager:
                 running.sockets.mkdir(mode=0o700)
             socket = running.sockets / f"{number}.sock"
             command = self._command(spec, code, model, socket)
-            child = Child(command, self._environment(running, token, mark))
+            options = options_of(spec.deployment, user_code(spec.deployment))
+            child = Child(command, self._environment(running, token, mark) | options)
         except OSError as error:
             raise DeployError(
                 f"no process can be started for {spec.replica}: {error}",
@@ -216,8 +218,7 @@ def find_program(deployment: Deployment) -> tuple[Code, Path | None]:
     Raises:
         DeployError: something of it does not exist.
     """
-    code = user_code(deployment) or framework_code(deployment.framework, containers_dir())
-    return code, saved_model(deployment)
+    return target_of(deployment), saved_model(deployment)
 
 
 def is_ours(folder: Path) -> bool:
