@@ -88,10 +88,9 @@ def _code(spec: ContainerSpec) -> _Content:
     folder = code.file.parent
     check_readable(iter((folder, code.file)), USER_ID, folder)
     place = Code(Path(CODE_DIR, code.file.name), code.class_name)
+    told = options_of(spec.deployment, place)
     if spec.deployment.framework == PYTHON:
-        told = {"CLIPPER_CONTAINER_TARGET": str(place)} | options_of(spec.deployment, None)
-    else:
-        told = options_of(spec.deployment, place)
+        told["CLIPPER_CONTAINER_TARGET"] = str(place)
     return _Content(told, {CODE_DIR: folder})
 
 

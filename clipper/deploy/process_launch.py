@@ -14,12 +14,11 @@ from clipper.deploy.interpreter import Interpreter
 from clipper.deploy.manager import ContainerSpec
 from clipper.deploy.program import (
     ONE_THREAD,
-    PYTHON,
     Code,
     containers_dir,
-    framework_code,
     options_of,
     saved_model,
+    target_of,
     user_code,
 )
 
@@ -53,13 +52,12 @@ def program_of(spec: ContainerSpec, interpreter: Interpreter) -> Program:
             f"{spec.replica} asks for {', '.join(asked)}, which only Docker containers have",
             hint="Deploy it with the manager docker, or without that.",
         )
-    own, model = user_code(deployment), saved_model(deployment)
-    if own is not None and deployment.framework == PYTHON:
-        code, options = own, options_of(deployment, None)
-    else:
-        code = framework_code(deployment.framework, containers_dir())
-        options = options_of(deployment, own)
-    return Program(code, options, model, packages_of(deployment, interpreter))
+    return Program(
+        target_of(deployment),
+        options_of(deployment, user_code(deployment)),
+        saved_model(deployment),
+        packages_of(deployment, interpreter),
+    )
 
 
 def packages_of(deployment: Deployment, interpreter: Interpreter) -> tuple[str, ...]:
