@@ -44,7 +44,10 @@ def neighbours(code: Path) -> Iterator[Path]:
 
 
 def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
-    """A file, or a folder with all that is in it."""
+    """A file, or a folder with all that is in it; what links lead to stands in their place."""
+    real = path.parent.resolve()
+    if path.is_symlink() and path.resolve() in (real, *real.parents):
+        raise OSError(f"{path} leads to a folder that it is in itself")
     tar.add(path, name, recursive=False, filter=_plain)
     if path.is_dir():
         for entry in sorted(os.listdir(path)):

@@ -32,8 +32,8 @@ class Images:
             except ImageNotFound as error:
                 raise DeployError(
                     f"there is no image {image}",
-                    hint="Build it with `docker/build.sh` from the source tree, pull it, or name "
-                    "one that exists in the deployment's `image`.",
+                    hint="Build it with `docker/build.sh` from the source tree (for GPUs with "
+                    "VARIANT=cuda), pull it, or name one that exists in the deployment's `image`.",
                 ) from error
 
     def is_made_of(self, image: str, base: str) -> bool:

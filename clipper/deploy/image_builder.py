@@ -45,9 +45,19 @@ def build(recipe: Recipe) -> None:
             if recipe.requirements:
                 say(f"Looking for {', '.join(recipe.requirements)}")
                 unpack(recipe.requirements, packages, _platform(client, recipe))
-            write_context(recipe, packages, archive)
-            archive.seek(0)
+            _pack(recipe, packages, archive)
             _run(client, recipe, base_id, archive)
+
+
+def _pack(recipe: Recipe, packages: Path, archive: IO[bytes]) -> None:
+    try:
+        write_context(recipe, packages, archive)
+        archive.seek(0)
+    except OSError as error:
+        raise DeployError(
+            f"the files for the image {recipe.image} cannot be packed: {error}",
+            hint="Check that they can be read, and that there is room for temporary files.",
+        ) from error
 
 
 def id_of(client: DockerClient, image: str) -> str:

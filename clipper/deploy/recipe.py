@@ -29,7 +29,7 @@ DIGEST_LETTERS = 20
 
 # Isolated, or it would import what a package calls sitecustomize. A package's file for another
 # Python, or one that is a template, is no error.
-_COMPILE = "RUN python3 -I -m compileall -q --invalidation-mode unchecked-hash {} || true"
+_COMPILE = "RUN python3 -I -m compileall -q -j 0 --invalidation-mode unchecked-hash {} || true"
 
 
 @dataclass(frozen=True, slots=True)

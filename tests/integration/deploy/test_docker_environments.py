@@ -35,8 +35,9 @@ async def containers(engine: docker.DockerClient, tmp_path: Path) -> AsyncIterat
     manager = DockerManager(tmp_path / "data", "clipper", build_variables=pip)
     await manager.open()
     yield manager
-    await manager.forget([])
     await manager.close()
+    for image in built(engine, tmp_path):
+        engine.images.remove(image)
 
 
 def needing(spec: ContainerSpec, *requirements: str) -> ContainerSpec:

@@ -67,6 +67,15 @@ def test_a_saved_file_keeps_its_name_and_a_folder_becomes_the_model(tmp_path: Pa
     assert whole["model/link.bin"].isfile()  # a link would lead nowhere
 
 
+def test_a_link_to_where_it_is_itself_is_refused_rather_than_followed_for_ever(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "up").symlink_to(tmp_path)
+    with pytest.raises(OSError, match="deep/up leads to"):
+        context(recipe(model=tmp_path))
+
+
 def test_packages_go_in_where_some_are_asked_for(tmp_path: Path) -> None:
     (tmp_path / "pandas").mkdir()
     (tmp_path / "pandas" / "__init__.py").touch()

@@ -52,7 +52,7 @@ def test_a_recipe_with_everything_is_a_dockerfile_of_known_lines(tmp_path: Path)
         f"FROM {BASE}",
         "USER 0",
         "COPY packages /opt/clipper/environment",
-        "RUN python3 -I -m compileall -q --invalidation-mode unchecked-hash "
+        "RUN python3 -I -m compileall -q -j 0 --invalidation-mode unchecked-hash "
         "/opt/clipper/environment || true",
         "COPY code /code",
         "ENV CLIPPER_CONTAINER_TARGET=/code/rules.py:Rules",
