@@ -57,7 +57,7 @@ def test_weights_come_with_their_class_and_the_output_that_is_wanted(saved: Path
         "docker", "pytorch", f"{saved}/mine.py:Net", f"{saved}/model.joblib", output="scores"
     )
     weights = ContainerSpec(ReplicaId(ModelId("digits", "7"), 2), None, deployment)
-    launch = launch_of(weights, "clipper", "token")
+    launch = launch_of(weights, "clipper", "token", Limits())
     assert launch.image == f"clipper/pytorch-container:{clipper.__version__}"
     assert launch.mounts == {"/code": saved, "/model/model.joblib": saved / "model.joblib"}
     assert "CLIPPER_CONTAINER_TARGET" not in launch.environment
