@@ -198,8 +198,8 @@ class DockerManager:
         started = [each for each in running.containers.values() if each]
         await asyncio.gather(*(each.stop(CLOSE_GRACE_S) for each in started))
         await running.calls.close()
-        await asyncio.to_thread(_tidy_up, running)
-        running.lifeline.dismiss()
+        if await asyncio.to_thread(_tidy_up, running):
+            running.lifeline.dismiss()  # else the reaper tries again when this process has ended
         running.place.close()
 
 
@@ -245,12 +245,15 @@ async def _sweep(running: Running) -> None:
     await running.calls.submit(running.clear)
 
 
-def _tidy_up(running: Running) -> None:
-    """Leave nothing at the engine; if that fails, the next start does it."""
+def _tidy_up(running: Running) -> bool:
+    """Leave nothing at the engine; False where that failed, and something may be left."""
     running.leftovers.give_up()
-    running.clear()
     try:
+        running.leftovers.clear(keep=lambda _: False)
         running.engine.networks.remove()
     except DeployError as error:
         log.warning("%s", error.message)
-    running.engine.close()
+        return False
+    finally:
+        running.engine.close()
+    return True
