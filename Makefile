@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ARGS ?=
+# Every framework but TensorFlow, which is large: its tests ask for it by name.
+EXTRAS := sklearn,pytorch,onnx,xgboost,lightgbm,transformers,mlflow,closure,bench,dev
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-once test check format proto clean bench bench-binary bench-delayed \
@@ -22,7 +24,7 @@ $(INSTALLED): pyproject.toml containers/python/pyproject.toml constraints.txt
 	@echo "Installing into $(VENV) (a minute or two the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip hatchling editables
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		--no-build-isolation --editable containers/python --editable '.[sklearn,bench,dev]'
+		--no-build-isolation --editable containers/python --editable '.[$(EXTRAS)]'
 	@touch $@
 
 demo: $(INSTALLED) ## serve two trained models, show it, and stay up until Ctrl-C

@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -21,7 +21,7 @@ from clipper.core.errors import DeployError, SettingsError
 from clipper.core.flags import parse_flags
 from clipper.core.garbage import quieten
 from clipper.core.logs import configure
-from clipper.core.settings import Settings, load_settings
+from clipper.core.settings import Settings, build_variables, load_settings, pip_variables
 from clipper.deploy.docker import DockerManager
 from clipper.deploy.instance import Taken, claim
 from clipper.deploy.manager import ContainerManager
@@ -69,10 +69,12 @@ async def serve(settings: Settings) -> None:
     place = _claim(Path(settings.data_dir))
     stop = _stop_on_signals()
     crew = Crew(settings.workers) if settings.workers > 1 else None
-    store, managers, bounds = open_store(settings.store), _managers(settings), Bounds.of(settings)
+    docker = _docker_manager(settings)
+    managers = _managers(settings, docker)
+    store, bounds = open_store(settings.store), Bounds.of(settings)
     files = Files.of(settings, "journal")
     services = Services(store, managers, GrpcReplica, bounds, crew, files)
-    listeners = _listeners(settings, services, crew)
+    listeners = _listeners(settings, services, crew, docker.is_caller)
     try:
         for name, listener in listeners.items():
             await _take(name, listener, listener.bind())
@@ -122,17 +124,25 @@ def _stop_on_signals() -> asyncio.Event:
     return stop
 
 
-def _managers(settings: Settings) -> Mapping[str, ContainerManager]:
-    data_dir = Path(settings.data_dir)
-    managers = (
-        ProcessManager(data_dir),
-        DockerManager(data_dir, settings.docker_image_prefix),
+def _docker_manager(settings: Settings) -> DockerManager:
+    return DockerManager(
+        Path(settings.data_dir),
+        settings.docker_image_prefix,
+        grace_s=settings.container_grace_s,
+        build_variables=build_variables(),
     )
+
+
+def _managers(settings: Settings, docker: DockerManager) -> Mapping[str, ContainerManager]:
+    process = ProcessManager(Path(settings.data_dir), pip_variables=pip_variables())
+    managers: tuple[ContainerManager, ...] = (process, docker)
     return {manager.name: manager for manager in managers}
 
 
-def _listeners(settings: Settings, services: Services, crew: Crew | None) -> Listeners:
-    admin = admin_listener(services, settings)
+def _listeners(
+    settings: Settings, services: Services, crew: Crew | None, is_model: Callable[[str], bool]
+) -> Listeners:
+    admin = admin_listener(services, settings, is_model)
     if crew is None:
         return {"query": query_listener(services, settings), "admin": admin}
     answer = Desk(crew, services, settings).answer

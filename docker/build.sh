@@ -1,36 +1,29 @@
 #!/usr/bin/env bash
 # Build the images of the model containers and of the daemon.
 #
-#     docker/build.sh [IMAGE...]      python noop sklearn (the default), daemon
+#     docker/build.sh [IMAGE...]      a framework's name, or daemon; by default all but tensorflow
 #
-# BASE_IMAGE   any image with Python 3.11, its venv and pip (default: python:3.11-slim-bookworm)
+# BASE_IMAGE   any image of Debian or Ubuntu, with Python 3.11 or later, or whose packages have it
+#              (default: python:3.11-slim-bookworm; with CUDA nvidia/cuda, see below)
+# VARIANT      cuda: images for GPUs, whose tags end in -cuda
 # PREFIX       how the images' names begin (default: clipper)
-# PYTHON       the interpreter whose pip downloads the wheels (default: python3)
+# PYTHON       the interpreter whose pip installs the packages (default: python3)
 #
-# Wheels are downloaded here and copied in: a build needs no network.
+# Packages are installed here and copied in: a build needs no network, and runs nothing of theirs.
+# Where they come from is told to pip in its own ways; PyTorch, say, has wheels for CPUs and for CUDA
+# in indexes of its own.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+variant=${VARIANT:-}
 base_image=${BASE_IMAGE:-python:3.11-slim-bookworm}
+[[ $variant != cuda || -n ${BASE_IMAGE:-} ]] || base_image=nvidia/cuda:12.8.1-cudnn-runtime-ubuntu24.04
 prefix=${PREFIX:-clipper}
 python=${PYTHON:-python3}
 version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' clipper/__init__.py)
+tag=$version${variant:+-$variant}
 work=build/docker
-machine=$(uname -m)
-
-# What a Debian bookworm image runs, whatever this machine is.
-platform=(--python-version 3.11 --implementation cp --abi cp311 --abi abi3 --abi none)
-for tag in manylinux_2_{17..36} manylinux2014 linux; do
-  platform+=(--platform "${tag}_$machine")
-done
-
-download() { # FOLDER REQUIREMENT...
-  local folder=$1
-  shift
-  mkdir -p "$folder"
-  "$python" -m pip download --quiet --only-binary=:all: --constraint constraints.txt \
-    "${platform[@]}" --dest "$folder" "$@"
-}
+built=ai.clipper.built=image
 
 fresh() { # FOLDER: empty it
   rm -rf -- "$work/$1"
@@ -38,72 +31,122 @@ fresh() { # FOLDER: empty it
   echo "$work/$1"
 }
 
-build() { # IMAGE DOCKERFILE CONTEXT ARGUMENT...
-  local image=$1 dockerfile=$2 context=$3
-  shift 3
+build() { # DOCKERFILE CONTEXT ARGUMENT...
+  local dockerfile=$1 context=$2
+  shift 2
   cp "docker/$dockerfile" "$context/Dockerfile"
-  docker build --quiet --tag "$image:$version" --build-arg "BASE_IMAGE=$base_image" "$@" "$context"
+  docker build --quiet --label "$built" "$@" "$context"
+}
+
+# Sets `platform`, by which pip takes the wheels for what an image runs, whatever this machine is.
+ask_platform() { # IMAGE
+  local script python_version machine libc minor
+  script='import platform as p, sys
+print("%d.%d" % sys.version_info[:2], p.machine(), p.libc_ver()[1])'
+  read -r python_version machine libc < <(
+    docker run --rm --network none --entrypoint python3 "$1" -c "$script")
+  local abi=cp${python_version/./}
+  platform=(--python-version "$python_version" --implementation cp --abi "$abi" --abi abi3 --abi none)
+  for ((minor = ${libc#*.}; minor >= 17; minor--)); do # the newest that it can run is preferred
+    platform+=(--platform "manylinux_2_${minor}_$machine")
+  done
+  platform+=(--platform "manylinux2014_$machine" --platform "linux_$machine")
+}
+
+download() { # FOLDER REQUIREMENT...
+  local folder=$1
+  shift
+  mkdir -p "$folder"
+  "$python" -m pip download --quiet --disable-pip-version-check --only-binary=:all: \
+    --constraint constraints.txt "${platform[@]}" --dest "$folder" "$@"
+}
+
+install() { # FOLDER WHEEL...: unpack wheels where an image is to find them
+  local folder=$1
+  shift
+  mkdir -p "$folder"
+  (($# == 0)) || "$python" -m pip install --quiet --disable-pip-version-check --no-warn-script-location \
+    --no-index --no-deps --no-compile --only-binary=:all: "${platform[@]}" --target "$folder" "$@"
 }
 
 own_wheels() { # FOLDER PROJECT...: our own packages, from this source tree
   local folder=$1
   shift
-  "$python" -m pip wheel --quiet --no-deps --wheel-dir "$folder" "$@"
+  "$python" -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir "$folder" "$@"
 }
 
-# All that goes into model containers is resolved at once, so that versions agree between images.
-container_wheels() {
-  all=$(fresh wheels)
-  own_wheels "$all" ./containers/python
+build_base() {
+  local context stage
+  context=$(fresh base)
+  stage=$(build base.Dockerfile "$context" --target python --build-arg "BASE_IMAGE=$base_image")
+  ask_platform "$stage"
+  sdk=$(fresh sdk)
+  own_wheels "$sdk" ./containers/python
   # By path: a package of that name elsewhere must not take its place.
-  download "$all" "$all"/clipper_container-*.whl scikit-learn joblib
+  shared=$(fresh base-wheels)
+  download "$shared" "$sdk"/*.whl
+  rm -- "$shared"/clipper_container-*.whl
+  install "$context/packages" "$shared"/*.whl
+  build base.Dockerfile "$context" --tag "$prefix/base:$tag" --build-arg "BASE_IMAGE=$base_image"
 }
 
-build_python() {
-  local context
-  context=$(fresh python)
-  download "$context/wheels" --no-index --find-links "$all" clipper-container
-  build "$prefix/python-container" python-container.Dockerfile "$context"
-}
-
-build_framework() { # FRAMEWORK CLASS REQUIREMENT...
-  local framework=$1 class=$2 context wheel
-  shift 2
+build_framework() { # FRAMEWORK
+  local framework=$1 context wheels wheel facts found
+  mapfile -t facts < <("$python" docker/frameworks.py "$framework" "$variant")
   context=$(fresh "$framework")
-  mkdir "$context/wheels"
-  (($# == 0)) || download "$context/wheels" --no-index --find-links "$all" "$@"
-  for wheel in "$work"/python/wheels/*.whl; do
-    rm -f -- "$context/wheels/${wheel##*/}"
+  wheels=$(fresh "$framework-wheels")
+  # Together with the SDK, so that they agree on what both need; what the base has, it has.
+  ((${#facts[@]} == 1)) || download "$wheels" "$sdk"/*.whl "${facts[@]:1}"
+  for wheel in "$sdk"/*.whl "$shared"/*.whl; do
+    rm -f -- "$wheels/${wheel##*/}"
   done
-  cp -r "containers/$framework" "$context/container"
-  build "$prefix/$framework-container" framework-container.Dockerfile "$context" \
-    --build-arg "PYTHON_CONTAINER=$prefix/python-container:$version" \
-    --build-arg "TARGET=${framework}_container.py:$class"
+  mapfile -t found < <(find "$wheels" -name '*.whl')
+  install "$context/packages" "${found[@]}"
+  install "$context/sdk" "$sdk"/*.whl
+  mkdir "$context/container"
+  [[ -z ${facts[0]} ]] || cp -r "containers/$framework/." "$context/container"
+  find "$context/container" -name __pycache__ -prune -exec rm -r -- {} +
+  build container.Dockerfile "$context" --tag "$prefix/$framework-container:$tag" \
+    --build-arg "BASE=$prefix/base:$tag" --build-arg "TARGET=${facts[0]}"
 }
 
 build_daemon() {
   local context
   context=$(fresh daemon)
-  own_wheels "$context/wheels" ./containers/python .
+  ask_platform "$base_image"
+  own_wheels "$context/own" ./containers/python .
   # async-timeout: pip asks this interpreter which markers hold, and redis wants it before 3.11.3.
-  download "$context/wheels" "$context"/wheels/clipper_container-*.whl async-timeout \
-    "$(echo "$context"/wheels/clipper_serving-*.whl)[sklearn]"
-  build "$prefix/clipperd" daemon.Dockerfile "$context"
+  download "$context/wheels" "$context"/own/clipper_container-*.whl async-timeout \
+    "$(echo "$context"/own/clipper_serving-*.whl)[sklearn]"
+  rm -- "$context"/wheels/clipper_{container,serving}-*.whl
+  build daemon.Dockerfile "$context" --tag "$prefix/clipperd:$version" \
+    --build-arg "BASE_IMAGE=$base_image"
 }
 
-(($#)) || set -- python noop sklearn
+# What earlier builds have left without a name, and nobody else's.
+remove_old_layers() {
+  docker image prune --force --filter "label=$built"
+}
+
+mapfile -t frameworks < <("$python" docker/frameworks.py)
+if (($# == 0)); then
+  mapfile -t images < <(printf '%s\n' "${frameworks[@]}" daemon | grep -vx tensorflow)
+  set -- "${images[@]}"
+fi
 for image in "$@"; do
-  case $image in
-    python | noop | sklearn)
-      [[ -n ${all:-} ]] || { container_wheels; build_python; }
-      ;;&
-    noop) build_framework noop NoopContainer ;;
-    sklearn) build_framework sklearn SklearnContainer scikit-learn joblib ;;
-    python) ;;
-    daemon) build_daemon ;;
-    *)
-      echo "there is no image $image; choose of: python noop sklearn daemon" >&2
-      exit 2
-      ;;
-  esac
+  if [[ " ${frameworks[*]} daemon " != *" $image "* ]]; then
+    echo "there is no image $image; choose of: ${frameworks[*]} daemon" >&2
+    exit 2
+  fi
 done
+for image in "$@"; do
+  started=$SECONDS
+  if [[ $image == daemon ]]; then
+    build_daemon
+  else
+    [[ -n ${sdk:-} ]] || build_base
+    build_framework "$image"
+  fi
+  echo "$image: $((SECONDS - started)) s"
+done
+remove_old_layers

@@ -1,13 +1,17 @@
 # The daemon, with everything that its process replicas need. It never runs Docker itself, and is
 # best run with `--init`, which buries what its replicas leave behind.
-# The build context, put together by docker/build.sh, holds `wheels/`.
+# The build context, put together by docker/build.sh, holds `wheels/` and `own/`, our own wheels.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
 FROM ${BASE_IMAGE} AS packages
+LABEL ai.clipper.built=image
 COPY wheels /wheels
 RUN python3 -m venv --without-pip /opt/clipper \
-    && python3 -m pip --python /opt/clipper/bin/python install \
-        --no-cache-dir --no-index --find-links /wheels 'clipper-serving[sklearn]'
+    && find /wheels -name '*.whl' -exec python3 -m pip --python /opt/clipper/bin/python install \
+        --no-cache-dir --no-index --no-deps {} +
+COPY own /own
+RUN find /own -name '*.whl' -exec python3 -m pip --python /opt/clipper/bin/python install \
+        --no-cache-dir --no-index --no-deps {} +
 
 FROM ${BASE_IMAGE}
 RUN groupadd --gid 10001 clipper \

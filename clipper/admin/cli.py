@@ -8,7 +8,7 @@ import typer
 
 import clipper
 from clipper.admin.client import ADMIN_URL, QUERY_URL
-from clipper.admin.commands import applications, daemon, models, queries, selection
+from clipper.admin.commands import applications, build, daemon, models, queries, selection
 from clipper.admin.terminal import EXIT_CODES, Target
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.add_typer(applications.app, name="app")
 app.add_typer(models.app, name="model")
 queries.add_to(app)
 selection.add_to(app, applications.app)
+build.add_to(models.app)
 daemon.add_to(app)
 
 

@@ -43,3 +43,7 @@ class ClipperTimeout(ClipperUnreachable):
 
 class DeployTimeout(ClipperTimeout):
     """Replicas were not ready in time; the daemon may go on trying."""
+
+
+class BuildFailed(AdminError):
+    """An image could not be built on this machine; the daemon was not asked."""

@@ -21,6 +21,7 @@ from rich.table import Table
 from clipper.admin.client import ADMIN_URL, QUERY_URL, ClipperConnection
 from clipper.admin.errors import (
     AdminError,
+    BuildFailed,
     ClipperRefused,
     ClipperUnreachable,
     DeployTimeout,
@@ -151,7 +152,7 @@ def exit_code(error: AdminError) -> int:
     if isinstance(error, ClipperRefused):
         # 502 is the API's word for "the model could not be brought up", whatever ended it.
         return DEPLOY_FAILED if error.status == 502 else REFUSED
-    if isinstance(error, DeployTimeout):
+    if isinstance(error, DeployTimeout | BuildFailed):
         return DEPLOY_FAILED
     return UNREACHABLE if isinstance(error, ClipperUnreachable) else USAGE
 

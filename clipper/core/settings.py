@@ -46,6 +46,13 @@ Size = Annotated[int, Field(ge=1, le=1 << 40)]
 Duration = Annotated[float, Field(gt=0, le=3600)]
 
 
+_PIP = re.compile(
+    r"PIP_\w+|HOME|PATH|TMPDIR|NETRC|XDG_(CONFIG|CACHE)_HOME|(?i:https?|all|no)_(?i:proxy)"
+    r"|SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE|CC|CXX|C(XX)?FLAGS|LDFLAGS"
+)
+_DOCKER = re.compile(r"DOCKER_(HOST|TLS_VERIFY|CERT_PATH|CONFIG)")
+
+
 class Settings(BaseModel):
     """Everything that can be set; immutable, and valid one by one."""
 
@@ -133,6 +140,13 @@ class Settings(BaseModel):
     docker_image_prefix: Annotated[str, Field(pattern=r"\A[a-z0-9][a-z0-9._:/-]*\z")] = Field(
         "clipper", description="how names of container images begin, in lower case"
     )
+    container_grace_s: float = Field(
+        60.0,
+        ge=0,
+        le=3600,
+        description="seconds, 0 to 3600, that Docker containers outlive a daemon that was killed; "
+        "one that is started on its data directory meanwhile takes them over",
+    )
     journal_size: Count = Field(
         65_536, description="recent queries that feedback can name by query_id, at least 1"
     )
@@ -163,6 +177,24 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str] | None = 
     _check_sharing(settings)
     _check_policies(settings)
     return _with_places(settings, variables)
+
+
+def pip_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What pip is to have of our environment: its configuration, proxies, certificates, compilers.
+
+    None of it is for models to see: there may be passwords in it.
+    """
+    return _matching(_PIP, environ)
+
+
+def build_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What a build of an image is to have: what pip is, and where the Docker engine is."""
+    return pip_variables(environ) | _matching(_DOCKER, environ)
+
+
+def _matching(names: re.Pattern[str], environ: Mapping[str, str] | None) -> dict[str, str]:
+    variables = os.environ if environ is None else environ  # noqa: TID251 - the one reader
+    return {key: value for key, value in variables.items() if names.fullmatch(key)}
 
 
 def is_loopback(host: str) -> bool:

@@ -7,27 +7,31 @@ the other way round, the signal could hit a stranger.
 
 import contextlib
 import os
-import resource
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from clipper.deploy import fence
 from clipper.deploy.reaper import kill_group
 from clipper.deploy.waiting import readable
-
-OOM_SCORE = "500"
 
 
 class Child:
     """A process that leads a session of its own, and the pipe of all that the session prints."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start it; raises OSError where that fails, and then nothing is left of it."""
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], memory_bytes: int = 0
+    ) -> None:
+        """Start it behind the fence; `memory_bytes` of 0 is no limit of memory.
+
+        Raises OSError where that fails, and then nothing is left of it.
+        """
         self._oom_kills = oom_kills()
         self._process = subprocess.Popen(
-            command,
+            [sys.executable, "-I", "-S", fence.__file__, str(memory_bytes), *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -47,13 +51,6 @@ class Child:
             self._process.wait()
             self.output.close()
             raise
-        self._restrain()
-
-    def _restrain(self) -> None:
-        """No core files; and when memory runs out, the model goes rather than the daemon."""
-        with contextlib.suppress(OSError):  # it has ended already
-            resource.prlimit(self.pid, resource.RLIMIT_CORE, (0, 0))
-            Path(f"/proc/{self.pid}/oom_score_adj").write_text(OOM_SCORE, encoding="ascii")
 
     async def ended(self) -> None:
         """Return when it has ended; it stays a zombie until it is buried."""

@@ -1,9 +1,8 @@
-"""Replicas as Docker containers, reached over a port that only this machine can reach.
+"""Replicas as Docker containers, reached over a network that leads nowhere but to this machine.
 
-A thread waits for the end of each container; every other call to the engine goes through a small
-pool of our own, so that an engine that hangs holds up nothing else of the daemon. Containers bear
-labels: the data directory's, by which the next start of a killed daemon finds what is left, and the
-run's, by which the reaper does so at once.
+Containers bear the label of their data directory. When the daemon is killed they go on for a while:
+the next daemon on the directory finds them by the label and takes them over, and if there is none,
+the reaper removes them. A daemon that ends in order takes its containers with it.
 """
 
 import asyncio
@@ -11,90 +10,41 @@ import contextlib
 import logging
 import secrets
 import sys
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
-from typing import IO, TypeVar, TypeVarTuple
+from types import MappingProxyType
+from typing import IO
 
 from clipper.core.errors import DeployError
 from clipper.core.tasks import Tasks, supervise
-from clipper.core.types import ReplicaId
+from clipper.core.types import Deployment, ReplicaId
 from clipper.deploy import docker_cleanup
-from clipper.deploy.child import how_it_ended
-from clipper.deploy.docker_engine import LABEL, Engine, Launch, Limits
+from clipper.deploy.docker_client import connect
+from clipper.deploy.docker_container import DockerContainer, EngineCalls, remove
+from clipper.deploy.docker_engine import NOWHERE, Engine, Found, Located
 from clipper.deploy.docker_launch import launch_of
+from clipper.deploy.docker_leftovers import Leftovers, log_file
+from clipper.deploy.docker_request import INSTANCE_LABEL, Launch, Limits
+from clipper.deploy.environment_images import EnvironmentImages, asks_for_packages
+from clipper.deploy.image_build import ImageBuilder
 from clipper.deploy.instance import claim, instance_id
 from clipper.deploy.lifeline import Lifeline
-from clipper.deploy.logs import EXIT_LINES, LogFile, lines_of, log_path
-from clipper.deploy.manager import ContainerSpec, Exit
+from clipper.deploy.logs import lines_of
+from clipper.deploy.manager import ContainerSpec
 
-CALLS_AT_ONCE = 8
+ORPHAN_GRACE_S = 60.0
+"""How long containers outlive a daemon that was killed."""
+UNCLAIMED_S = 30.0
+"""How long those that are left wait for a daemon that has started to want them."""
+CLAIM_S = 15.0
+"""How long the reaper of a killed daemon may hold the data directory."""
 CLOSE_GRACE_S = 5.0
-LOST_AFTER_S = 30.0
-KEPT_LINES = 2_000
 DEFAULT_LIMITS = Limits()
 
-Ts = TypeVarTuple("Ts")
-T = TypeVar("T")
-
 log = logging.getLogger(__name__)
-
-
-class EngineCalls:
-    """Runs blocking calls to an engine in threads of its own."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self._pool = ThreadPoolExecutor(CALLS_AT_ONCE, "docker")
-
-    def submit(self, call: Callable[[*Ts], T], *args: *Ts) -> "asyncio.Future[T]":
-        """Start a call; it goes on when its caller is cancelled."""
-        return asyncio.get_running_loop().run_in_executor(self._pool, call, *args)
-
-    async def close(self) -> None:
-        """Wait for the calls still running, and take no more."""
-        await asyncio.to_thread(self._pool.shutdown)
-
-
-class DockerContainer:
-    """A model in a Docker container."""
-
-    def __init__(
-        self, replica: ReplicaId, token: str, container_id: str, port: int, calls: EngineCalls
-    ) -> None:
-        self.replica = replica
-        self.address = f"127.0.0.1:{port}"
-        self.token = token
-        self.id = container_id
-        self.identity = f"docker {container_id[:12]}"
-        self._calls = calls
-        self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
-
-    def end(self, result: Exit) -> None:
-        """Tell those who wait, unless the container was given up before."""
-        if not self._exit.done():
-            self._exit.set_result(result)
-
-    async def wait(self) -> Exit:
-        return await asyncio.shield(self._exit)
-
-    async def stop(self, grace_s: float) -> None:
-        for signal, patience_s in (("SIGTERM", grace_s), ("SIGKILL", LOST_AFTER_S)):
-            if not self._exit.done():
-                await self._send(signal)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(patience_s):
-                        await self.wait()
-        self.end(Exit(None, "lost: the Docker engine does not say whether it has ended"))
-
-    async def _send(self, signal: str) -> None:
-        try:
-            await self._calls.submit(self._calls.engine.signal, self.id, signal)
-        except DeployError as error:
-            log.warning("%s: %s", self.replica, error.message)
 
 
 @dataclass(slots=True)
@@ -103,11 +53,20 @@ class Running:
 
     place: IO[bytes]
     engine: Engine
-    calls: EngineCalls
+    leftovers: Leftovers
     lifeline: Lifeline
+    calls: EngineCalls
+    environments: EnvironmentImages
     tasks: Tasks = field(default_factory=Tasks)
     containers: dict[str, DockerContainer | None] = field(default_factory=dict)
     """By name, from before their creation (None) until they are removed."""
+
+    def clear(self) -> None:
+        """Remove what nobody follows; if that fails, a later start does it."""
+        try:
+            self.leftovers.clear(keep=self.containers.__contains__)
+        except DeployError as error:
+            log.warning("%s", error.message)
 
 
 class DockerManager:
@@ -116,98 +75,131 @@ class DockerManager:
     name = "docker"
 
     def __init__(
-        self, data_dir: Path, image_prefix: str = "clipper", limits: Limits = DEFAULT_LIMITS
+        self,
+        data_dir: Path,
+        image_prefix: str = "clipper",
+        limits: Limits = DEFAULT_LIMITS,
+        grace_s: float = ORPHAN_GRACE_S,
+        build_variables: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """`build_variables` are what a build of an image gets of the daemon's environment."""
         self._data_dir = data_dir
         self._image_prefix = image_prefix
         self._limits = limits
+        self._grace_s = grace_s
+        self._build_variables = build_variables
         self._running: Running | None = None
 
     async def open(self) -> None:
-        self._running = await asyncio.to_thread(self._prepare)
-        lifeline = self._running.lifeline
-        self._running.tasks.spawn("reaper", supervise("reaper", lifeline.run))
+        running = self._running = await asyncio.to_thread(self._prepare)
+        running.tasks.spawn("reaper", supervise("reaper", running.lifeline.run))
+        running.tasks.spawn("leftovers", _sweep(running))
 
     def _prepare(self) -> Running:
-        """Take our place in the data directory, and tidy up what a killed daemon left behind."""
+        """Take our place in the data directory, and see what a killed daemon left behind."""
         instance = instance_id(self._data_dir)
-        place = claim(self._data_dir, self.name)
-        run = secrets.token_hex(4)
-        labels = [f"{LABEL}.run={run}", f"{LABEL}.instance={instance}"]
-        last = [sys.executable, "-P", docker_cleanup.__file__, *labels]
-        lifeline = Lifeline(f"{instance}.{run}.", last=last)
-        try:
-            engine = Engine(instance, run, self._limits)
-            engine.remove_others(keep=lambda _: False)
+        with contextlib.ExitStack() as undo:
+            place = undo.enter_context(claim(self._data_dir, self.name, CLAIM_S))
+            engine = Engine(connect(), instance)
+            undo.callback(engine.close)
+            engine.networks.ensure()
+            leftovers = Leftovers(engine, self._data_dir, engine.found())
+            mark = f"{instance}.docker."
+            lifeline = Lifeline(mark, last=self._last_program(place, instance))
             lifeline.start()
-        except (DeployError, OSError):
-            place.close()
-            raise
-        return Running(place, engine, EngineCalls(engine), lifeline)
+            undo.pop_all()
+        calls = EngineCalls(engine)
+        builder = ImageBuilder(lifeline, mark, self._build_variables)
+
+        def is_made_of(image: str, base: str) -> "asyncio.Future[bool]":
+            return calls.submit(engine.images.is_made_of, image, base)
+
+        prefix = self._image_prefix
+        environments = EnvironmentImages(prefix, instance, is_made_of, builder.build)
+        return Running(place, engine, leftovers, lifeline, calls, environments)
+
+    def _last_program(self, place: IO[bytes], instance: str) -> Sequence[str]:
+        """What the reaper does when we are dead."""
+        lock = Path(place.name).absolute()
+        label = f"{INSTANCE_LABEL}={instance}"
+        program = [sys.executable, "-P", docker_cleanup.__file__]
+        return [*program, str(lock), str(self._grace_s), label]
 
     async def start(self, spec: ContainerSpec) -> DockerContainer:
-        token = secrets.token_hex(16)
-        launch = await asyncio.to_thread(launch_of, spec, self._image_prefix, token)
         running = self._running
         if running is None:
             raise _closed(spec)
-        running.containers[launch.name] = None
-        bringing_up = running.calls.submit(_bring_up, running, launch)
+        with running.environments.starting(spec.deployment):
+            return await self._start(running, spec)
+
+    async def _start(self, running: Running, spec: ContainerSpec) -> DockerContainer:
+        token = secrets.token_hex(16)
+        launch = await asyncio.to_thread(launch_of, spec, self._image_prefix, token, self._limits)
+        if asks_for_packages(spec.deployment):
+            log = log_file(self._data_dir, spec.replica)
+            launch = replace(launch, image=await running.environments.get(spec.deployment, log))
+        if self._running is not running:
+            raise _closed(spec)
+        found = await _adoptable(running, spec.replica, launch)
+        name = launch.name if found is None else found.name
+        running.containers[name] = None
+        bringing_up = running.calls.submit(_bring_up, running, launch, found)
         try:
-            container_id, port = await asyncio.shield(bringing_up)
+            located = await asyncio.shield(bringing_up)
             if self._running is not running:
                 raise _closed(spec)
-            container = DockerContainer(spec.replica, token, container_id, port, running.calls)
-            self._follow(running, launch.name, container)
+            container = DockerContainer(spec.replica, located, running.calls)
+            gone = partial(running.containers.pop, name, None)
+            container.follow(log_file(self._data_dir, spec.replica), gone)
         except BaseException:  # cancelled, most of all: the call goes on, and its work is undone
-            bringing_up.add_done_callback(partial(_abandon, running, launch.name))
+            bringing_up.add_done_callback(partial(_abandon, running, name))
             raise
-        running.containers[launch.name] = container
+        running.containers[name] = container
         return container
-
-    def _follow(self, running: Running, name: str, container: DockerContainer) -> None:
-        """Wait for its end in a thread of its own: a pool would have to have one for each."""
-        file = LogFile(log_path(self._data_dir, container.replica))
-        loop = asyncio.get_running_loop()
-
-        def ended(result: Exit) -> None:
-            running.containers.pop(name, None)
-            container.end(result)
-
-        def follow() -> None:
-            result = _outcome(running.engine, container.id, file)
-            with contextlib.suppress(RuntimeError):  # the loop is closed, nobody waits
-                loop.call_soon_threadsafe(ended, result)
-
-        try:
-            threading.Thread(target=follow, name=f"wait {container.id}", daemon=True).start()
-        except RuntimeError as error:
-            raise DeployError(
-                f"no thread can be started for {container.replica}: {error}",
-                hint="Check the limit on processes, which counts threads too.",
-            ) from error
 
     async def logs(self, replica: ReplicaId, tail: int) -> Sequence[str]:
         if tail <= 0:
             return []
-        lines = await asyncio.to_thread(LogFile(log_path(self._data_dir, replica)).tail, tail)
+        lines = await asyncio.to_thread(log_file(self._data_dir, replica).tail, tail)
         running = self._running
         for container in tuple(running.containers.values()) if running else ():
-            if running and container and container.replica == replica:
+            if running and container and container.replica == replica and not container.is_over:
                 call = running.calls.submit(running.engine.output, container.id, tail)
                 lines += lines_of(await call)
         return lines[-tail:]
+
+    async def forget(self, deployments: Collection[Deployment]) -> None:
+        """Remove the images that were built for versions that are not among these."""
+        running = self._running
+        if running is not None:
+            ours = [one for one in deployments if one.manager == self.name]
+            kept = {one.image for one in ours} | running.environments.needed(ours)
+            await running.calls.submit(running.engine.images.remove_built, kept)
+
+    def is_caller(self, address: str) -> bool:
+        """Whether a model of ours calls from this address."""
+        running = self._running
+        if running is None:
+            return False
+        peer = ip_address(address)
+        if isinstance(peer, IPv6Address) and peer.ipv4_mapped:
+            peer = peer.ipv4_mapped
+        containers = [one for one in running.containers.values() if one]
+        return any(peer in subnet for subnet in running.engine.networks.subnets) or any(
+            str(peer) in container.addresses for container in containers
+        )
 
     async def close(self) -> None:
         running, self._running = self._running, None
         if running is None:
             return
+        await running.tasks.cancel()
+        await running.environments.close()
         started = [each for each in running.containers.values() if each]
         await asyncio.gather(*(each.stop(CLOSE_GRACE_S) for each in started))
         await running.calls.close()
-        await asyncio.to_thread(_tidy_up, running.engine)
-        await running.tasks.cancel()
-        await running.lifeline.close()
+        await asyncio.to_thread(_tidy_up, running)
+        running.lifeline.dismiss()
         running.place.close()
 
 
@@ -215,53 +207,50 @@ def _closed(spec: ContainerSpec) -> DeployError:
     return DeployError(f"{spec.replica} cannot be started: its manager is closed")
 
 
-def _bring_up(running: Running, launch: Launch) -> tuple[str, int]:
-    """Start a container, and first remove what an engine that was away could not."""
-    try:
-        running.engine.remove_others(keep=running.containers.__contains__)
-    except DeployError as error:
-        log.warning("%s", error.message)
-    running.engine.ensure_network()
-    container_id = running.engine.launch(launch)
-    return container_id, running.engine.port(container_id)
+async def _adoptable(running: Running, replica: ReplicaId, launch: Launch) -> Found | None:
+    """A container that runs already and is what the launch would start."""
+    if not running.leftovers.are_there(replica):
+        return None
+    digest = await running.calls.submit(running.engine.digest, launch)
+    return running.leftovers.take(replica, digest)
 
 
-def _abandon(running: Running, name: str, bringing_up: "asyncio.Future[tuple[str, int]]") -> None:
+def _bring_up(running: Running, launch: Launch, found: Found | None) -> Located:
+    """Take a container over, or start one, and first remove what an engine away could not."""
+    if found is None:
+        running.clear()
+        return running.engine.launch(launch)
+    located = running.engine.look(found.id)
+    if located.address == NOWHERE:
+        raise DeployError(f"the container {found.name} ended before it was taken over")
+    extra = {"action": "container_adopted", "container": found.name}
+    log.info("The container %s, which has been running, is taken over", found.name, extra=extra)
+    return located
+
+
+def _abandon(running: Running, name: str, bringing_up: "asyncio.Future[Located]") -> None:
     """Undo a start that nobody waits for any more, or that failed."""
     running.containers.pop(name, None)
     if bringing_up.cancelled() or bringing_up.exception():
         return
-    container_id, _ = bringing_up.result()
     with contextlib.suppress(RuntimeError):  # closed: it is swept up with the rest
-        running.calls.submit(_remove, running.engine, container_id)
+        running.calls.submit(remove, running.engine, bringing_up.result().id)
 
 
-def _outcome(engine: Engine, container_id: str, file: LogFile) -> Exit:
-    """Block until a container has ended, keep its log, and remove it."""
-    try:
-        ended = engine.wait(container_id)
-    except DeployError as error:  # should it still run, the next start removes it
-        return Exit(None, error.message)
-    output = b""
-    with contextlib.suppress(DeployError):
-        output = engine.output(container_id, KEPT_LINES)
-        file.append(output)
-    _remove(engine, container_id)
-    reason = how_it_ended(ended.code, ended.out_of_memory)
-    return Exit(ended.code, reason, tuple(lines_of(output)[-EXIT_LINES:]))
+async def _sweep(running: Running) -> None:
+    """Remove what an earlier daemon has left: at once what is of no use, the rest in a while."""
+    await running.calls.submit(running.clear)
+    await asyncio.sleep(UNCLAIMED_S)
+    running.leftovers.give_up()
+    await running.calls.submit(running.clear)
 
 
-def _remove(engine: Engine, container_id: str) -> None:
-    """Remove a container; if that fails, the next start does it."""
-    with contextlib.suppress(DeployError):
-        engine.remove(container_id)
-
-
-def _tidy_up(engine: Engine) -> None:
+def _tidy_up(running: Running) -> None:
     """Leave nothing at the engine; if that fails, the next start does it."""
+    running.leftovers.give_up()
+    running.clear()
     try:
-        engine.remove_others(keep=lambda _: False)
-        engine.remove_network()
+        running.engine.networks.remove()
     except DeployError as error:
         log.warning("%s", error.message)
-    engine.close()
+    running.engine.close()

@@ -1,59 +1,57 @@
-"""The Docker engine as the Docker manager sees it: few calls, all blocking, errors translated.
+"""The Docker engine as the Docker manager sees it: few calls, all blocking, errors translated."""
 
-Containers get as little as a model needs: no user but an unprivileged one, no capability, nothing
-to write to but /tmp, bounded memory, processes and logs, and a port that only this machine reaches.
-"""
-
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from threading import Lock
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import docker
 from docker import DockerClient
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
-from docker.models.networks import Network
-from docker.types import LogConfig, Mount
-from requests.exceptions import RequestException
+from docker.errors import APIError, NotFound
 
-from clipper.core.errors import DeployError
+from clipper.core.types import NAME, ModelId, ReplicaId
 from clipper.deploy.docker_cleanup import CONFLICT, NOT_FOUND, labelled, remove
+from clipper.deploy.docker_client import translated
+from clipper.deploy.docker_images import Images
+from clipper.deploy.docker_network import Networks
+from clipper.deploy.docker_request import (
+    INSTANCE_LABEL,
+    LAUNCH_LABEL,
+    PORT,
+    REPLICA_LABELS,
+    TOKEN_VARIABLE,
+    Launch,
+    digest,
+    request,
+)
 
-PORT = "7000/tcp"
-USER_ID = 10001
-LABEL = "ai.clipper"
-TIMEOUT_S = 30
-CONNECTIONS = 1000
-"""At once: each container that runs has one, on which its end is awaited."""
 SIGNALS_FROM = 128
 """A container whose process a signal ended reports this plus the signal's number."""
+NOWHERE = "127.0.0.1:0"
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What one container may use."""
+class Located:
+    """A container, and how it is reached."""
 
-    memory_bytes: int = 4 << 30
-    tmp_bytes: int = 256 << 20
-    """Its /tmp, which is memory too."""
-    processes: int = 512
-    cpus: float = 0.0
-    """Cores; 0 sets no limit."""
-    log_bytes: int = 2 << 20
+    id: str
+    token: str
+    address: str
+    """Where the daemon calls it."""
+    addresses: frozenset[str]
+    """All from which it could call somebody."""
 
 
 @dataclass(frozen=True, slots=True)
-class Launch:
-    """One container to be started."""
+class Found:
+    """A container of ours, as the engine lists it."""
 
+    id: str
     name: str
-    image: str
-    environment: Mapping[str, str]
-    mounts: Mapping[str, Path]
-    """Files and folders of this machine by their place in the container, all read-only."""
-    labels: Mapping[str, str] = field(default_factory=dict)
+    replica: ReplicaId | None
+    """None where its labels name none."""
+    launch: str
+    """The digest of what was asked for."""
+    is_well: bool
+    """Whether it runs, and its own check of its health has not failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,127 +61,65 @@ class Ended:
     code: int
     """Its exit code; negative for the signal that killed it."""
     out_of_memory: bool
-
-
-@contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Raise DeployError for whatever the engine, or the way to it, does wrong."""
-    try:
-        yield
-    except APIError as error:
-        reason = str(error.explanation or error).strip()
-        raise DeployError(f"{what}: the Docker engine says: {reason}") from error
-    except (DockerException, RequestException, OSError, ValueError) as error:
-        raise DeployError(
-            f"{what}: no Docker engine answers: {error}",
-            hint="Start Docker, let this user use its socket, or point DOCKER_HOST at it; "
-            "or deploy with the manager `process`.",
-        ) from error
+    """Whether the kernel has killed a process of it for that."""
 
 
 class Engine:
-    """A connection to the engine, for the containers of one instance."""
+    """The containers of one instance."""
 
-    def __init__(self, instance: str, run: str, limits: Limits) -> None:
-        """Connect. Raises DeployError where no engine answers."""
-        self.network = f"clipper-{instance}"
-        self._labels = {f"{LABEL}.instance": instance, f"{LABEL}.run": run}
-        self._limits = limits
-        self._making_network = Lock()
-        with translated("containers cannot be run with Docker"):
-            self._client: DockerClient = docker.from_env(
-                timeout=TIMEOUT_S, max_pool_size=CONNECTIONS
-            )
+    def __init__(self, client: DockerClient, instance: str) -> None:
+        self.networks = Networks(client, instance)
+        self.images = Images(client, instance)
+        self._client = client
+        self._labels = {INSTANCE_LABEL: instance}
+        self._label = f"{INSTANCE_LABEL}={instance}"
 
     def close(self) -> None:
         """Let go of the connections."""
         self._client.close()
 
-    def ensure_network(self) -> None:
-        """Make the bridge that our containers share; they cannot reach one another over it."""
-        # The engine makes two of a name when two ask at once, and then finds the name ambiguous.
-        with translated(f"the network {self.network} cannot be made"), self._making_network:
-            if not self._networks():
-                self._client.networks.create(
-                    self.network,
-                    driver="bridge",
-                    labels=self._labels,
-                    options={"com.docker.network.bridge.enable_icc": "false"},
-                )
+    def found(self) -> list[Found]:
+        """All containers of this instance, running or not."""
+        with translated("the containers of this daemon cannot be listed"):
+            return [_found(one.attrs) for one in labelled(self._client, self._label)]
 
-    def remove_network(self) -> None:
-        """Remove the bridge, which has to be without containers."""
-        with translated(f"the network {self.network} cannot be removed"):
-            for network in self._networks():
-                network.remove()
+    def digest(self, launch: Launch) -> str:
+        """What a container has to bear as its label to be the one that the launch would start."""
+        return digest(launch, self.networks.own, self.images.id_of(launch.image))
 
-    def _networks(self) -> list[Network]:
-        return self._client.networks.list(names=[f"^{self.network}$"])
-
-    def remove_others(self, keep: Callable[[str], bool]) -> None:
-        """Remove the containers of this instance, of whatever run, that are not kept by name."""
-        label = f"{LABEL}.instance={self._labels[f'{LABEL}.instance']}"
-        with translated("containers that were left behind cannot be removed"):
-            for container in labelled(self._client, label):
-                names = container.attrs["Names"] or ()
-                if not any(keep(name.removeprefix("/")) for name in names):
-                    remove(container)
-
-    def launch(self, launch: Launch) -> str:
-        """Create and start a container; returns its id. Nothing is left of one that fails."""
+    def launch(self, launch: Launch) -> Located:
+        """Create and start a container. Nothing is left of one that fails."""
+        asked = request(launch, self.networks.own)
+        asked["environment"][TOKEN_VARIABLE] = launch.token
+        labels = {**self._labels, **launch.labels, LAUNCH_LABEL: self.digest(launch)}
+        other = self.networks.find(launch.network) if launch.network else None
+        self.networks.ensure()
         with translated(f"the container {launch.name} cannot be started"):
+            container = self._client.containers.create(
+                launch.image, name=launch.name, labels=labels, **asked
+            )
             try:
-                container = self._client.containers.create(
-                    launch.image,
-                    name=launch.name,
-                    environment=dict(launch.environment),
-                    labels=self._labels | dict(launch.labels),
-                    mounts=[
-                        Mount(target, str(source), type="bind", read_only=True)
-                        for target, source in launch.mounts.items()
-                    ],
-                    **self._confinement(),
-                )
-            except ImageNotFound as error:
-                raise DeployError(
-                    f"there is no image {launch.image}",
-                    hint="Build it with `docker/build.sh` from the source tree, pull it, or name "
-                    "one that exists in the deployment's `image`.",
-                ) from error
-            try:
+                if other is not None:
+                    other.connect(container)
                 container.start()
             except BaseException:
                 remove(container)
                 raise
-            return str(container.id)
+        return self.look(str(container.id))
 
-    def _confinement(self) -> dict[str, Any]:
-        limits = self._limits
-        return {
-            "init": True,  # as process 1, a model's server would not heed signals while it loads
-            "user": f"{USER_ID}:{USER_ID}",
-            "read_only": True,
-            "tmpfs": {"/tmp": f"rw,nosuid,nodev,mode=1777,size={limits.tmp_bytes}"},
-            "cap_drop": ["ALL"],
-            "security_opt": ["no-new-privileges:true"],
-            "mem_limit": limits.memory_bytes,
-            "memswap_limit": limits.memory_bytes,  # the same: no swap
-            "pids_limit": limits.processes,
-            "nano_cpus": int(limits.cpus * 1e9),
-            "ports": {PORT: ("127.0.0.1", None)},
-            "network": self.network,
-            "log_config": LogConfig(
-                type=LogConfig.types.JSON,
-                config={"max-size": str(limits.log_bytes // 2), "max-file": "2"},
-            ),
-        }
-
-    def port(self, container_id: str) -> int:
-        """The port of this machine where the container is reached; 0 once it has ended."""
+    def look(self, container_id: str) -> Located:
+        """Where a container is, and with which token it was started."""
         with translated(f"the container {container_id[:12]} cannot be looked at"):
             attributes = self._client.api.inspect_container(container_id)
-        published = attributes["NetworkSettings"]["Ports"].get(PORT) or []
-        return int(published[0]["HostPort"]) if published else 0
+        networks = attributes["NetworkSettings"]["Networks"]
+        own = networks.get(self.networks.own, {}).get("IPAddress")
+        variables = dict(each.partition("=")[::2] for each in attributes["Config"]["Env"] or ())
+        return Located(
+            id=container_id,
+            token=variables.get(TOKEN_VARIABLE, ""),
+            address=f"{own}:{PORT}" if own else NOWHERE,  # none: it has ended
+            addresses=frozenset(_addresses(networks)),
+        )
 
     def wait(self, container_id: str) -> Ended:
         """Block until the container has ended, however long it takes."""
@@ -215,5 +151,29 @@ class Engine:
         with translated(f"the container {container_id[:12]} cannot be removed"):
             try:
                 self._client.api.remove_container(container_id, force=True, v=True)
-            except NotFound:
-                return
+            except APIError as error:
+                if error.status_code not in (NOT_FOUND, CONFLICT):
+                    raise
+
+
+def _found(listed: Mapping[str, Any]) -> Found:
+    labels: Mapping[str, str] = listed["Labels"] or {}
+    name, version, index = (labels.get(label, "") for label in REPLICA_LABELS)
+    return Found(
+        id=listed["Id"],
+        name=(listed["Names"] or ("",))[0].removeprefix("/"),
+        replica=_replica(name, version, index),
+        launch=labels.get(LAUNCH_LABEL, ""),
+        is_well=listed["State"] == "running" and "(unhealthy)" not in listed["Status"],
+    )
+
+
+def _replica(name: str, version: str, index: str) -> ReplicaId | None:
+    if not (NAME.match(name) and NAME.match(version) and index.isdecimal()):
+        return None
+    return ReplicaId(ModelId(name, version), int(index))
+
+
+def _addresses(networks: Mapping[str, Mapping[str, str]]) -> list[str]:
+    kinds = ("IPAddress", "GlobalIPv6Address")
+    return [one[kind] for one in networks.values() for kind in kinds if one.get(kind)]

@@ -2,14 +2,30 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import clipper
-from clipper.deploy.docker_engine import LABEL, USER_ID, Launch
+from clipper.core.errors import DeployError, InvalidInput
+from clipper.core.references import check_image
+from clipper.core.types import Deployment
+from clipper.deploy.docker_request import (
+    INPUT_TYPE_VARIABLE,
+    REPLICA_LABELS,
+    USER_ID,
+    Launch,
+    Limits,
+)
 from clipper.deploy.manager import ContainerSpec
 from clipper.deploy.permissions import check_readable, tree
-from clipper.deploy.program import ONE_THREAD, saved_model, user_code
+from clipper.deploy.program import (
+    ONE_THREAD,
+    PYTHON,
+    Code,
+    options_of,
+    saved_model,
+    user_code,
+)
+from clipper.deploy.recipe import framework_image
 
 CODE_DIR = "/code"
 MODEL_DIR = "/model"
@@ -23,45 +39,60 @@ class _Content:
     mounts: Mapping[str, Path]
 
 
-def launch_of(spec: ContainerSpec, image_prefix: str, token: str) -> Launch:
-    """What to ask the engine for; reads the disk.
+def launch_of(spec: ContainerSpec, image_prefix: str, token: str, limits: Limits) -> Launch:
+    """What to ask the engine for, within the limits unless the deployment has its own; reads disk.
 
     Raises:
-        DeployError: a path does not exist, or the container's user cannot read it.
+        DeployError: a path does not exist, or the container's user cannot read it; or the image is
+            none.
     """
     name, version = spec.replica.model
-    index = str(spec.replica.index)
-    framework = spec.deployment.framework
+    index = spec.replica.index
+    deployment = spec.deployment
     contents = [_code(spec), _model(spec)]
     environment = ONE_THREAD | {
-        "CLIPPER_CONTAINER_TOKEN": token,
-        "CLIPPER_CONTAINER_INPUT_TYPE": spec.accepted,
+        INPUT_TYPE_VARIABLE: spec.accepted,
         "CLIPPER_CONTAINER_NAME": name,
         "CLIPPER_CONTAINER_VERSION": version,
     }
     return Launch(
         name=f"clipper-{name[:40]}-{version[:20]}-{index}-{secrets.token_hex(4)}",
-        image=spec.deployment.image
-        or f"{image_prefix}/{framework}-container:{clipper.__version__}",
+        image=_image(deployment, image_prefix),
+        token=token,
         environment={**environment, **contents[0].environment, **contents[1].environment},
         mounts={**contents[0].mounts, **contents[1].mounts},
-        labels={
-            f"{LABEL}.model": name,
-            f"{LABEL}.version": version,
-            f"{LABEL}.replica": index,
-        },
+        labels=dict(zip(REPLICA_LABELS, (name, version, str(index)), strict=True)),
+        limits=replace(
+            limits,
+            memory_bytes=deployment.memory_bytes or limits.memory_bytes,
+            cpus=deployment.cpus or limits.cpus,
+        ),
+        gpus=deployment.gpus_of(index),
+        network=deployment.network,
     )
+
+
+def _image(deployment: Deployment, prefix: str) -> str:
+    framework = framework_image(prefix, deployment.framework, gpus=bool(deployment.gpus))
+    try:
+        return check_image(deployment.image or framework)
+    except InvalidInput as error:
+        raise DeployError(error.message, hint=error.hint) from error
 
 
 def _code(spec: ContainerSpec) -> _Content:
     """A class of the user's own, with its neighbours, which it may import."""
     code = user_code(spec.deployment)
     if code is None:  # the framework's image has its class
-        return _Content({}, {})
+        return _Content(options_of(spec.deployment, None), {})
     folder = code.file.parent
     check_readable(iter((folder, code.file)), USER_ID, folder)
-    target = f"{CODE_DIR}/{code.file.name}:{code.class_name}"
-    return _Content({"CLIPPER_CONTAINER_TARGET": target}, {CODE_DIR: folder})
+    place = Code(Path(CODE_DIR, code.file.name), code.class_name)
+    if spec.deployment.framework == PYTHON:
+        told = {"CLIPPER_CONTAINER_TARGET": str(place)} | options_of(spec.deployment, None)
+    else:
+        told = options_of(spec.deployment, place)
+    return _Content(told, {CODE_DIR: folder})
 
 
 def _model(spec: ContainerSpec) -> _Content:

@@ -1,11 +1,21 @@
 """The frameworks whose saved models are served, one row each: what they need and how they look.
 
 A framework's class is in `containers/<name>/<name>_container.py`; it and the framework itself are
-imported in the container only. Nothing here does.
+imported in the container only. Nothing here does: of a model, names and first bytes are looked at.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+
+from clipper.core.errors import DeployError
+from clipper.deploy.looks import LOOKS, head, is_transformers
+
+CODE = re.compile(r".*\.py:[^\W\d]\w*", re.DOTALL)
+"""A class in a file: `net.py:Net`."""
+FUNCTION = "func.cloudpickle"
+"""A function beside a saved model, which is called with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,27 +26,163 @@ class Framework:
     title: str
     """As people write it: `scikit-learn`."""
     requirements: tuple[str, ...] = ()
-    """What its class imports, as pip has it."""
+    """All that its class may need, as pip has it: what an environment of its own holds."""
     modules: tuple[str, ...] = ()
-    """The packages of those, as Python imports them."""
+    """What its class cannot do without, as Python imports it."""
     suffixes: tuple[str, ...] = ()
-    """How the names of its saved models end."""
+    """How the names of its saved models end; where a look at the file decides, it is in LOOKS."""
     markers: tuple[str, ...] = ()
     """A folder that holds a file of this name is one of its saved models."""
     needs_model: bool = True
     """Whether its class loads something."""
 
 
+_CLOUDPICKLE = "cloudpickle>=3.0"
+"""Reads the function that may lie beside a saved model."""
+
 _ROWS = (
     Framework("python", "a class of your own", needs_model=False),
     Framework("noop", "a model that does nothing", needs_model=False),
     Framework(
+        "closure",
+        "a function of your own",
+        requirements=(_CLOUDPICKLE,),
+        modules=("cloudpickle",),
+        suffixes=(".cloudpickle",),
+    ),
+    Framework(
         "sklearn",
         "scikit-learn",
-        requirements=("scikit-learn>=1.0", "joblib>=1.0"),
+        requirements=("scikit-learn>=1.0", "joblib>=1.0", "skops>=0.11", _CLOUDPICKLE),
         modules=("sklearn", "joblib"),
-        suffixes=(".joblib", ".pkl"),
+        suffixes=(".joblib", ".pkl", ".pickle", ".skops"),
+    ),
+    Framework(
+        "pytorch",
+        "PyTorch",
+        requirements=("torch>=2.2", "safetensors>=0.4", _CLOUDPICKLE),
+        modules=("torch",),
+        suffixes=(".pt", ".pth", ".pt2", ".safetensors"),
+    ),
+    Framework(
+        "onnx",
+        "ONNX",
+        requirements=("onnxruntime>=1.17", _CLOUDPICKLE),
+        modules=("onnxruntime",),
+        suffixes=(".onnx",),
+    ),
+    Framework(
+        "xgboost",
+        "XGBoost",
+        # The package xgboost without CUDA, which would be most of what is installed.
+        requirements=("xgboost-cpu>=2.1", _CLOUDPICKLE),
+        modules=("xgboost",),
+        suffixes=(".ubj", ".xgb"),
+    ),
+    Framework(
+        "lightgbm",
+        "LightGBM",
+        requirements=("lightgbm>=4.0", _CLOUDPICKLE),
+        modules=("lightgbm",),
+        suffixes=(".lgb",),
+    ),
+    Framework(
+        "tensorflow",
+        "TensorFlow",
+        requirements=("tensorflow-cpu>=2.16", _CLOUDPICKLE),
+        modules=("tensorflow",),
+        suffixes=(".keras",),
+        markers=("saved_model.pb",),
+    ),
+    Framework(
+        "transformers",
+        "Transformers",
+        requirements=("transformers>=4.40", "torch>=2.2", _CLOUDPICKLE),
+        modules=("transformers", "torch"),
+        markers=("config.json",),
+    ),
+    Framework(
+        "mlflow",
+        "MLflow",
+        # All that loads and predicts; what else the package mlflow brings is for its own server.
+        requirements=("mlflow-skinny>=2.10", "pandas>=2.0"),
+        modules=("mlflow", "pandas"),
+        markers=("MLmodel",),
     ),
 )
 
 FRAMEWORKS: Mapping[str, Framework] = {row.name: row for row in _ROWS}
+
+_BY_SUFFIX = {suffix: row.name for row in _ROWS for suffix in row.suffixes}
+_BY_MARKER = ("mlflow", "tensorflow", "transformers")
+"""Whose folders are looked for, in this order: MLflow's hold other frameworks' models."""
+
+
+def detect(path: Path) -> str:
+    """The framework of a saved model, by the looks of its file or folder.
+
+    Raises:
+        DeployError: it looks like none, or like several, or cannot be looked at.
+    """
+    if CODE.fullmatch(path.name):
+        return "python"
+    try:
+        found = _in_folder(path) if path.is_dir() else {path.name: _of_file(path)}
+    except OSError as error:
+        raise DeployError(
+            f"the saved model {str(path)!r} cannot be looked at: {error.strerror or error}",
+            hint="Give a path that is there and can be read.",
+        ) from error
+    known = {name: framework for name, framework in found.items() if framework}
+    if len(known) == 1:
+        return next(iter(known.values()))
+    markers = (marker for name in _BY_MARKER for marker in FRAMEWORKS[name].markers)
+    looked_for = f"{', '.join([*_BY_SUFFIX, *LOOKS])}, or a folder with {', '.join(markers)}"
+    looks = f"like several models, {', '.join(known)}" if known else f"like none of {looked_for}"
+    raise DeployError(
+        f"the framework of {str(path)!r} cannot be told: it looks {looks}",
+        hint=f"Name one with --framework: {', '.join(FRAMEWORKS)}.",
+    )
+
+
+def _in_folder(folder: Path) -> dict[str, str]:
+    """What is in a folder, with the frameworks that it looks like; a marker stands for all."""
+    for name in _BY_MARKER:
+        for marker in FRAMEWORKS[name].markers:
+            if (folder / marker).is_file() and (
+                name != "transformers" or is_transformers(folder / marker)
+            ):
+                return {marker: name}
+    found = {file.name: _of_file(file) for file in sorted(folder.iterdir()) if file.is_file()}
+    function = found.pop(FUNCTION, "")
+    if function and any(found.values()):
+        # What a function is called with is no function: it is a live object of PyTorch's.
+        return {name: "pytorch" if what == "closure" else what for name, what in found.items()}
+    return found | {FUNCTION: function}
+
+
+def _of_file(file: Path) -> str:
+    if look := LOOKS.get(file.suffix):
+        return look(head(file))
+    file.stat()  # something has to be there
+    return _BY_SUFFIX.get(file.suffix, "")
+
+
+def requirements_of(path: Path) -> tuple[str, ...]:
+    """The lines of `requirements.txt` in a model's folder; none where there is no such file.
+
+    Raises:
+        DeployError: it cannot be read.
+    """
+    file = path / "requirements.txt"
+    if not path.is_dir() or not file.is_file():
+        return ()
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DeployError(
+            f"the requirements of the model, {str(file)!r}, cannot be read: {error}",
+            hint="Write one requirement of pip's in a line, as UTF-8.",
+        ) from error
+    lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines())
+    return tuple(line for line in lines if line)

@@ -9,10 +9,13 @@ import fcntl
 import hashlib
 import os
 import secrets
+import time
 from pathlib import Path
 from typing import IO
 
 from clipper.core.errors import DeployError
+
+RETRY_S = 0.02
 
 
 class Taken(DeployError):
@@ -38,8 +41,10 @@ def instance_id(data_dir: Path) -> str:
     return hashlib.sha256(f"{seed} {data_dir.resolve()}".encode()).hexdigest()[:12]
 
 
-def claim(data_dir: Path, name: str) -> IO[bytes]:
+def claim(data_dir: Path, name: str, patience_s: float = 0.0) -> IO[bytes]:
     """Take a place in the data directory, until the result is closed or we die.
+
+    With patience, wait so long for whoever has it to leave; that blocks.
 
     Raises:
         Taken: a living daemon has it.
@@ -50,15 +55,24 @@ def claim(data_dir: Path, name: str) -> IO[bytes]:
         place = (data_dir / f"{name}.lock").open("ab")
     except OSError as error:
         raise _unusable(data_dir, error) from error
+    until = time.monotonic() + patience_s
+    while not _lock(place):
+        if time.monotonic() >= until:
+            place.close()
+            raise Taken(
+                f"another daemon runs from the data directory {data_dir}",
+                hint="Stop that one first, or give this one another --data-dir.",
+            )
+        time.sleep(RETRY_S)
+    return place
+
+
+def _lock(place: IO[bytes]) -> bool:
     try:
         fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        place.close()
-        raise Taken(
-            f"another daemon runs from the data directory {data_dir}",
-            hint="Stop that one first, or give this one another --data-dir.",
-        ) from error
-    return place
+    except OSError:
+        return False
+    return True
 
 
 def _write_once(file: Path, text: str) -> None:

@@ -92,10 +92,14 @@ class Lifeline:
                 await _ended(self._reaper)
         self._let_go()
 
+    def dismiss(self) -> None:
+        """End the reaper, whose work has been done; `run` must have been cancelled."""
+        self._let_go()
+
     def _let_go(self) -> None:
         if self._reaper is not None and self._reaper.stdin is not None:
-            self._reaper.stdin.close()
             self._reaper.kill()
+            self._reaper.stdin.close()
             self._reaper.wait()
         self._reaper = None
 

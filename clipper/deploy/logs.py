@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 from pathlib import Path
+from typing import Protocol
 
 from clipper.core.types import ReplicaId
 from clipper.deploy.waiting import readable
@@ -30,6 +31,13 @@ def lines_of(text: bytes) -> list[str]:
     """Split at newlines only, so that no character of a model's output can forge a line."""
     lines = text.decode("utf-8", "replace").split("\n")
     return [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
+
+
+class Log(Protocol):
+    """Where output goes."""
+
+    def append(self, chunk: bytes) -> None:
+        """Take it; may block, and never raises."""
 
 
 class LogFile:
@@ -75,9 +83,9 @@ def _read(path: Path) -> bytes:
 
 
 class LogPump:
-    """Moves a pipe's bytes into a log file at a bounded rate, and remembers the last of them."""
+    """Moves a pipe's bytes into a log at a bounded rate, and remembers the last of them."""
 
-    def __init__(self, pipe: int, file: LogFile) -> None:
+    def __init__(self, pipe: int, file: Log) -> None:
         """Read from a descriptor, which is set non-blocking and stays the caller's to close."""
         os.set_blocking(pipe, False)
         self._pipe = pipe

@@ -1,10 +1,11 @@
 """What a container manager does: it starts, watches and stops the containers of replicas.
 
 A manager knows nothing of queries, restarts or back-off; the serving layer decides when to start
-another. Every container it ever started is gone when the daemon is, also after kill -9.
+another. Every container it ever started is gone when the daemon is; after kill -9, within a grace
+in which the daemon's next start may take it over.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,7 +44,7 @@ class Container(Protocol):
 
     replica: ReplicaId
     address: str
-    """gRPC target: `unix:/path` or `127.0.0.1:49153`."""
+    """gRPC target: `unix:/path` or `172.18.0.2:7000`."""
     token: str
     """To be sent with every call."""
     identity: str
@@ -62,7 +63,7 @@ class ContainerManager(Protocol):
     name: str
 
     async def open(self) -> None:
-        """Check that containers can be run, and remove what a killed daemon left behind.
+        """Check that containers can be run; remove or take over what a killed daemon left behind.
 
         Raises:
             DeployError: they cannot; the message says what is missing.
@@ -77,6 +78,13 @@ class ContainerManager(Protocol):
 
     async def logs(self, replica: ReplicaId, tail: int) -> Sequence[str]:
         """The last lines of a replica's output, also after it ended; empty if it never ran."""
+
+    async def forget(self, deployments: Collection[Deployment]) -> None:
+        """Remove what was made for versions that are deployed no more.
+
+        What none of these deployments needs goes, unless a container that runs or is being started
+        does: environments, images.
+        """
 
     async def close(self) -> None:
         """Stop every container still running."""

@@ -1,5 +1,11 @@
 """Replicas as child processes of the daemon, reached over unix sockets that only its user can open.
 
+A model that asks for no packages runs in the daemon's own interpreter, if that has its framework;
+every other in an environment that is built for what it needs. It is given variables of its own, its
+standard streams and nothing else of the daemon's, and `fence.py` says what it cannot do. That is no
+fence against hostile code: it has the user of the daemon, whose files, network and other processes
+are open to it. Nor is pip fenced off from anything, and packages bring code that it runs.
+
 Nothing of them outlives the daemon: each is in a process group that a reaper will kill when the
 daemon is gone, and carries a mark in its environment by which what left the group is found.
 """
@@ -7,62 +13,38 @@ daemon is gone, and carries a mark in its environment by which what left the gro
 import asyncio
 import contextlib
 import itertools
-import os
 import secrets
-import shutil
-import stat
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
-from clipper.core.errors import DeployError
+from clipper.core.errors import DeployError, InvalidInput
 from clipper.core.tasks import Tasks, supervise
 from clipper.core.types import Deployment, ReplicaId
+from clipper.deploy.building import Builder, python_in
 from clipper.deploy.child import Child
+from clipper.deploy.environments import Environments
 from clipper.deploy.instance import claim, instance_id
+from clipper.deploy.interpreter import Interpreter, examine
 from clipper.deploy.lifeline import Lifeline
-from clipper.deploy.logs import LogFile, LogPump, log_path
-from clipper.deploy.manager import ContainerSpec, Exit
-from clipper.deploy.program import (
-    ONE_THREAD,
-    Code,
-    containers_dir,
-    framework_code,
-    saved_model,
-    user_code,
+from clipper.deploy.logs import LogFile, log_path
+from clipper.deploy.manager import ContainerSpec
+from clipper.deploy.process_container import ProcessContainer
+from clipper.deploy.process_launch import (
+    Program,
+    command_of,
+    packages_of,
+    plain_variables,
+    program_of,
+    variables_of,
 )
 from clipper.deploy.reaper import MARK_VARIABLE, kill_marked
+from clipper.deploy.runtime_dir import is_ours, private_dir
 
-LAST_WORDS_S = 1.0
 CLOSE_GRACE_S = 5.0
-RUNTIME_DIR_BYTES = 80  # leaves room for a file's name in the 107 bytes of a socket's path
-
-
-class ProcessContainer:
-    """A model in a child process."""
-
-    def __init__(self, replica: ReplicaId, socket: Path, token: str, child: Child) -> None:
-        self.replica = replica
-        self.address = f"unix:{socket}"
-        self.token = token
-        self.identity = f"pid {child.pid}"
-        self.socket = socket
-        self.child = child
-        self.exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
-
-    async def wait(self) -> Exit:
-        return await asyncio.shield(self.exit)
-
-    async def stop(self, grace_s: float) -> None:
-        self.child.ask_to_end()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(grace_s):
-                await self.wait()
-        self.child.kill()
-        await self.wait()
 
 
 @dataclass(slots=True)
@@ -71,12 +53,14 @@ class Running:
 
     place: IO[bytes]
     mark: str
-    """How the marks of all our containers begin."""
+    """How the marks of all our children begin."""
+    numbers: Iterator[int]
     sockets: Path
     lifeline: Lifeline
+    interpreter: Interpreter
+    environments: Environments
     tasks: Tasks = field(default_factory=Tasks)
     containers: set[ProcessContainer] = field(default_factory=set)
-    numbers: Iterator[int] = field(default_factory=itertools.count)
 
 
 class ProcessManager:
@@ -84,23 +68,26 @@ class ProcessManager:
 
     name = "process"
 
-    def __init__(self, data_dir: Path, python: str = sys.executable) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        python: str = sys.executable,
+        pip_variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """`pip_variables` are what pip, and no model, gets of the daemon's environment."""
         self._data_dir = data_dir
-        self._python = python
+        self._pip_variables = pip_variables
+        self._python = Path(python)
         self._running: Running | None = None
 
     async def open(self) -> None:
-        if not os.access(self._python, os.X_OK):
-            raise DeployError(
-                f"the Python interpreter {self._python} cannot be run",
-                hint="Name one that has the package clipper-container.",
-            )
-        self._running = await asyncio.to_thread(self._prepare)
-        lifeline = self._running.lifeline
-        self._running.tasks.spawn("reaper", supervise("reaper", lifeline.run))
+        running = self._running = await asyncio.to_thread(self._prepare)
+        running.tasks.spawn("reaper", supervise("reaper", running.lifeline.run))
+        await running.environments.sweep()
 
     def _prepare(self) -> Running:
         """Take our place in the data directory, and tidy up what a killed daemon left in it."""
+        interpreter = examine(self._python, plain_variables(self._python, self._data_dir))
         instance = instance_id(self._data_dir)
         place = claim(self._data_dir, self.name)
         try:
@@ -115,125 +102,84 @@ class ProcessManager:
                 f"containers cannot be run as processes: {error}",
                 hint="Check free disk space and the limits on processes and open files.",
             ) from error
-        return Running(place, mark, sockets, lifeline)
+        numbers = itertools.count()
+        builder = Builder(self._python, self._pip_variables, lifeline, mark, numbers)
+        folder = self._data_dir.resolve() / "environments"
+        environments = Environments(folder, interpreter.abi, builder.build)
+        return Running(place, mark, numbers, sockets, lifeline, interpreter, environments)
 
     async def start(self, spec: ContainerSpec) -> ProcessContainer:
-        code, model = await asyncio.to_thread(find_program, spec.deployment)
+        running = self._open(spec)
+        program = await asyncio.to_thread(program_of, spec, running.interpreter)
+        environment = None
+        if program.packages:
+            log = LogFile(log_path(self._data_dir, spec.replica))
+            environment = await running.environments.get(program.packages, log)
+        # In one go from here, so that a cancelled caller leaves no process behind, and nobody
+        # takes the environment for unused.
+        return self._launch(self._open(spec), spec, program, environment)
+
+    def _open(self, spec: ContainerSpec) -> Running:
         if self._running is None:
             raise DeployError(f"{spec.replica} cannot be started: its manager is closed")
-        return self._launch(self._running, spec, code, model)
+        return self._running
 
     def _launch(
-        self, running: Running, spec: ContainerSpec, code: Code, model: Path | None
+        self, running: Running, spec: ContainerSpec, program: Program, environment: Path | None
     ) -> ProcessContainer:
-        """Start the process; in one go, so that a cancelled caller leaves none behind."""
         number = next(running.numbers)
         mark = f"{running.mark}{number}."
         token = secrets.token_hex(16)
+        python = python_in(environment) if environment else self._python
+        variables = variables_of(spec, python, running.sockets) | program.options
+        variables |= {"CLIPPER_CONTAINER_TOKEN": token, MARK_VARIABLE: mark}
         try:
             if not is_ours(running.sockets):  # somebody tidied up the temporary files
                 running.sockets.mkdir(mode=0o700)
             socket = running.sockets / f"{number}.sock"
-            command = self._command(spec, code, model, socket)
-            child = Child(command, self._environment(running, token, mark))
+            command = command_of(spec, python, program, socket)
+            child = Child(command, variables, spec.deployment.memory_bytes)
         except OSError as error:
             raise DeployError(
                 f"no process can be started for {spec.replica}: {error}",
                 hint="Check the limits on processes and open files, and free memory.",
             ) from error
-        running.lifeline.hold(child.pid)
-        container = ProcessContainer(spec.replica, socket, token, child)
+        container = ProcessContainer(spec, socket, token, child, environment)
         running.containers.add(container)
-        running.tasks.spawn(f"follow {spec.replica}", self._follow(running, container, mark))
+        call = self._follow(running, container, mark)
+        running.tasks.spawn(f"follow {spec.replica}", call)
         return container
 
-    def _command(
-        self, spec: ContainerSpec, code: Code, model: Path | None, socket: Path
-    ) -> list[str]:
-        name, version = spec.replica.model
-        # -P: the working directory is no place to import from.
-        command = [self._python, "-P", "-m", "clipper_container", str(code)]
-        command += ["--listen", f"unix:{socket}", "--input-type", spec.accepted]
-        command += ["--name", name, "--version", version]
-        return command + (["--model-data", str(model)] if model else [])
-
-    def _environment(self, running: Running, token: str, mark: str) -> dict[str, str]:
-        """All that a model sees of ours: nothing is inherited, least of all the daemon's tokens."""
-        try:
-            home = str(Path.home())
-        except RuntimeError:  # this user has none
-            home = str(running.sockets)
-        return {
-            "PATH": f"{Path(self._python).parent}:/usr/local/bin:{os.defpath}",
-            "HOME": home,
-            "LANG": "C.UTF-8",
-            "PYTHONPATH": str(containers_dir() / "python"),
-            "PYTHONUNBUFFERED": "1",
-            "CLIPPER_CONTAINER_TOKEN": token,
-            MARK_VARIABLE: mark,
-            **ONE_THREAD,
-        }
-
     async def _follow(self, running: Running, container: ProcessContainer, mark: str) -> None:
-        """Wait for the process's end and leave nothing of it but its log."""
-        child = container.child
-        file = LogFile(log_path(self._data_dir, container.replica))
-        pump = LogPump(child.output.fileno(), file)
-        printing = running.tasks.spawn(f"log {container.replica}", pump.run())
-        await child.ended()
-        code, reason = child.bury()
+        log = LogFile(log_path(self._data_dir, container.replica))
         try:
-            running.lifeline.release(child.pid)
-            await asyncio.to_thread(kill_marked, mark)  # whoever left the group
-            await asyncio.wait([printing], timeout=LAST_WORDS_S)
-            printing.cancel()
-            await asyncio.wait([printing])
-            child.output.close()
-            with contextlib.suppress(OSError):
-                container.socket.unlink()
+            await container.follow(mark, running.lifeline, log)
         finally:
-            # Whatever became of the rest: who waits for the end must learn of it.
             running.containers.discard(container)
-            container.exit.set_result(Exit(code, reason, pump.recent()))
 
     async def logs(self, replica: ReplicaId, tail: int) -> Sequence[str]:
         file = LogFile(log_path(self._data_dir, replica))
         return await asyncio.to_thread(file.tail, tail)
 
+    async def forget(self, deployments: Collection[Deployment]) -> None:
+        """Remove environments; logs stay, for they are bounded and tell of what was."""
+        if self._running is None:
+            return
+        running = self._running
+        needed = set()
+        for deployment in deployments:
+            with contextlib.suppress(InvalidInput):  # it has none, then
+                if packages := packages_of(deployment, running.interpreter):
+                    needed.add(running.environments.digest(packages))
+        in_use = {each.environment for each in running.containers if each.environment}
+        await running.environments.keep(needed, in_use)
+
     async def close(self) -> None:
         running, self._running = self._running, None
         if running is None:
             return
+        await running.environments.close()
         await asyncio.gather(*(each.stop(CLOSE_GRACE_S) for each in running.containers))
         await running.tasks.cancel()
         await running.lifeline.close()
         running.place.close()
-
-
-def find_program(deployment: Deployment) -> tuple[Code, Path | None]:
-    """What a child is to load: the class, and the saved model if there is one.
-
-    Raises:
-        DeployError: something of it does not exist.
-    """
-    code = user_code(deployment) or framework_code(deployment.framework, containers_dir())
-    return code, saved_model(deployment)
-
-
-def is_ours(folder: Path) -> bool:
-    """Whether it is there and nobody else's."""
-    try:
-        found = folder.lstat()
-    except FileNotFoundError:
-        return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
-
-
-def private_dir(prefix: str) -> Path:
-    """A new directory of our own, with a short path; older ones of the same prefix go."""
-    parent = Path(tempfile.gettempdir())
-    if len(os.fsencode(parent / prefix)) > RUNTIME_DIR_BYTES:
-        parent = Path("/tmp")
-    for old in parent.glob(f"{prefix}*"):
-        shutil.rmtree(old, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=prefix, dir=parent))

@@ -1,7 +1,8 @@
 """From a deployment to what a container is told: which class to load, and with which saved model.
 
 A framework is a folder of `containers/` that holds `<framework>_container.py`; `python` is the
-framework of models that bring their own class. Everything is checked here, before anything is
+framework of models that bring their own class and nothing else. Those of other frameworks may bring
+one as well, where the saved model is weights. Everything is checked here, before anything is
 started. Model code is never loaded: it runs in the container only.
 """
 
@@ -13,10 +14,9 @@ from pathlib import Path
 import clipper
 from clipper.core.errors import DeployError
 from clipper.core.types import Deployment
+from clipper.deploy.frameworks import CODE, FRAMEWORKS
 
 PYTHON = "python"
-WITHOUT_MODEL = frozenset({"noop"})
-"""Frameworks that load nothing, so that any path will do."""
 
 # Replicas are how a model gets more cores; a thread pool in each would only make them fight.
 ONE_THREAD = {
@@ -47,20 +47,20 @@ def containers_dir() -> Path:
 
 
 def user_code(deployment: Deployment) -> Code | None:
-    """The class that a `python` deployment brings; None for every other framework.
+    """The class that a deployment brings, as every `python` one does; None where it brings none.
 
     Raises:
         DeployError: its path does not name a class in a file that exists.
     """
-    if deployment.framework != PYTHON:
-        return None
-    file, separator, class_name = deployment.path.rpartition(":")
-    if not separator or not file.endswith(".py") or not class_name.isidentifier():
-        raise DeployError(
-            f"path {deployment.path!r} does not name a class in a Python file",
-            hint="A python model's path is file.py:ClassName.",
-        )
-    return Code(existing_path(file, "the model's file"), class_name)
+    if CODE.fullmatch(deployment.path):
+        file, _, class_name = deployment.path.rpartition(":")
+        return Code(existing_path(file, "the model's file"), class_name)
+    if deployment.framework != PYTHON or (not deployment.path and deployment.image):
+        return None  # an image of the user's own may hold its class
+    raise DeployError(
+        f"path {deployment.path!r} does not name a class in a Python file",
+        hint="A python model's path is file.py:ClassName.",
+    )
 
 
 def framework_code(framework: str, containers: Path) -> Code:
@@ -81,16 +81,23 @@ def framework_code(framework: str, containers: Path) -> Code:
     return Code(file, f"{framework.title().replace('_', '')}Container")
 
 
+def options_of(deployment: Deployment, code: Code | None) -> dict[str, str]:
+    """What a container is told of its model beyond the class and the place, as variables."""
+    options = {"OUTPUT": deployment.output, "CODE": str(code or "")}
+    return {f"CLIPPER_CONTAINER_{name}": text for name, text in options.items() if text}
+
+
 def saved_model(deployment: Deployment) -> Path | None:
     """The file or folder that the class is to load, or None where there is nothing to load.
 
     Raises:
         DeployError: it does not exist, or the framework needs one and none is named.
     """
-    if deployment.framework == PYTHON:
+    framework = FRAMEWORKS.get(deployment.framework)
+    if deployment.framework == PYTHON or CODE.fullmatch(deployment.path):
         data = deployment.model_data
         return existing_path(data, "model_data") if data else None
-    if deployment.framework in WITHOUT_MODEL:
+    if framework is not None and not framework.needs_model:
         return None
     if not deployment.path and deployment.image:
         return None  # an image of the user's own may hold its model

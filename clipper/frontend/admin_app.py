@@ -1,5 +1,7 @@
 """The admin listener: the old routes, `/api/v1`, health, metrics and documentation, guarded."""
 
+from collections.abc import Callable
+
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -8,15 +10,23 @@ from clipper import __version__
 from clipper.core.settings import Settings, is_loopback
 from clipper.frontend.api import build_api
 from clipper.frontend.failures import add_failures
-from clipper.frontend.guards import HostGuard, LastResort, OriginGuard, TokenGuard
+from clipper.frontend.guards import HostGuard, LastResort, OriginGuard, PeerGuard, TokenGuard
 from clipper.frontend.health import build_health
 from clipper.frontend.legacy import build_legacy
+from clipper.frontend.packages import build_packages
 from clipper.frontend.scrape import scrape
 from clipper.serving.services import Services
 
 
-def build_admin_app(services: Services, settings: Settings) -> FastAPI:
-    """Everything that the admin listener serves."""
+def nobody(address: str) -> bool:
+    """Where no model has an address of its own."""
+    return False
+
+
+def build_admin_app(
+    services: Services, settings: Settings, is_model: Callable[[str], bool] = nobody
+) -> FastAPI:
+    """Everything that the admin listener serves; `is_model` knows the models' addresses."""
     app = FastAPI(
         title="Clipper",
         summary="Administration of a prediction-serving daemon",
@@ -25,6 +35,8 @@ def build_admin_app(services: Services, settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.include_router(build_api(services))
+    if services.packages is not None:
+        app.include_router(build_packages(services.packages))
     app.include_router(build_legacy(services))
     app.include_router(build_health(services.readiness))
     _add_metrics(app, services)
@@ -35,6 +47,8 @@ def build_admin_app(services: Services, settings: Settings) -> FastAPI:
     app.add_middleware(OriginGuard)
     if is_loopback(settings.host):
         app.add_middleware(HostGuard, host=settings.host)
+    else:
+        app.add_middleware(PeerGuard, is_model=is_model)
     app.add_middleware(LastResort)
     return app
 

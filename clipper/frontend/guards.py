@@ -3,12 +3,14 @@
 A daemon on loopback is reachable by every web page that the machine's user opens: a page may send
 POSTs to it (the body need not call itself JSON), and a page whose name is made to resolve to
 127.0.0.1 may even read the answers. Hence `HostGuard`, which knows the daemon's own names, and
-`OriginGuard`, which knows what browsers say of a request's origin; other clients say nothing.
+`OriginGuard`, which knows what browsers say of a request's origin; other clients say nothing. A
+daemon that listens beyond loopback has `PeerGuard` against the models that it runs itself.
 """
 
 import hmac
 import logging
 import re
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -83,6 +85,29 @@ class HostGuard:
             return False
         host = match[1].strip("[]").removesuffix(".").lower()
         return host == self._own or is_loopback(host)
+
+
+class PeerGuard:
+    """On a daemon that listens beyond loopback, refuses what the models themselves send.
+
+    A model's container has to be reached by the machine, so it reaches what listens on all of the
+    machine's addresses; whatever token it has got hold of, it administers nothing.
+    """
+
+    def __init__(self, app: ASGIApp, is_model: Callable[[str], bool]) -> None:
+        self._app = app
+        self._is_model = is_model
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 403."""
+        peer = scope.get("client")
+        if scope["type"] == "http" and peer and self._is_model(peer[0]):
+            await _forbid(
+                "A model's container may not administer the daemon that runs it.",
+                "Call it from outside of the container.",
+            )(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
 
 
 class OriginGuard:

@@ -1,10 +1,10 @@
 """The daemon's two listeners, made from its settings."""
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from clipper.core.settings import Settings
-from clipper.frontend.admin_app import build_admin_app
+from clipper.frontend.admin_app import build_admin_app, nobody
 from clipper.frontend.door import Door
 from clipper.frontend.listener import Listener
 from clipper.frontend.query_app import Answering, build_query_app
@@ -25,8 +25,10 @@ def query_listener(
     return Listener(app, settings.host, settings.query_port, door, sockets)
 
 
-def admin_listener(services: Services, settings: Settings) -> Listener:
-    """What administrators call."""
+def admin_listener(
+    services: Services, settings: Settings, is_model: Callable[[str], bool] = nobody
+) -> Listener:
+    """What administrators call, and the models, whose addresses `is_model` knows, do not."""
     door = Door(settings.max_body_bytes, settings.read_timeout_s)
-    app = build_admin_app(services, settings)
+    app = build_admin_app(services, settings, is_model)
     return Listener(app, settings.host, settings.admin_port, door)

@@ -1,67 +1,98 @@
-"""Serves a scikit-learn estimator, or whatever else has `predict`, from a joblib or pickle file."""
+"""Serves a scikit-learn estimator, or whatever else has `predict`: joblib, pickle or skops files.
 
-import logging
+The output option names another method: `predict_proba`, `decision_function`, `transform`.
+"""
+
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
-from clipper_container import ModelContainer
+import sklearn
+from clipper_container import LoadError, ModelContainer
+from clipper_container.forms import Form
+from clipper_container.saved import find_file, reading
 
-log = logging.getLogger(__name__)
-
-SUFFIXES = (".joblib", ".pkl")
+SUFFIXES = (".joblib", ".pkl", ".pickle", ".skops")
+CLASSES_SHOWN = 20
 
 
 class SklearnContainer(ModelContainer):
-    """Answers with the estimator's `predict`; arrays and lists of texts go in as they are."""
+    """Answers with one method of the estimator; arrays and lists of texts go in as they are."""
 
     def __init__(self, model_data: str) -> None:
         """Load the file, or the only such file of a folder."""
         super().__init__(model_data)
-        path = find_file(Path(model_data))
-        self.estimator: Any = joblib.load(path)
-        if not callable(getattr(self.estimator, "predict", None)):
-            raise TypeError(
-                f"{path} holds a {type(self.estimator).__name__}, which has no predict; "
-                "save a fitted estimator or pipeline."
+        path = find_file(model_data, SUFFIXES)
+        with reading(path, "a saved estimator"):
+            self.model = load_skops(path) if path.suffix == ".skops" else joblib.load(path)
+        method = self.options.output or "predict"
+        self._answer: Any = getattr(self.model, method, None)
+        if not callable(self._answer):
+            raise LoadError(
+                f"{path} holds a {type(self.model).__name__}, which has no {method}; "
+                "save a fitted estimator or pipeline that has it."
             )
+        self.about = f"scikit-learn {sklearn.__version__}, {type(self.model).__name__}"
+        self._describe(method)
+
+    def _describe(self, method: str) -> None:
+        if takes_texts(self.model):
+            self.input_type = self.input_form = "strings"
+            self.sample_input = "a text"
+        elif features := getattr(self.model, "n_features_in_", None):
+            self.input_form = str(Form(np.dtype(np.float64), (features,)))
+            self.sample_input = np.zeros(features)
+        self.sample_is_guess = True
+        classes = getattr(self.model, "classes_", None)
+        if method == "predict" and isinstance(classes, np.ndarray) and classes.ndim == 1:
+            shown = ", ".join(map(str, classes[:CLASSES_SHOWN].tolist()))
+            more = ", ..." if len(classes) > CLASSES_SHOWN else ""
+            kind = "text" if classes.dtype.kind in "OU" else classes.dtype.name
+            self.output_form = f"{kind}, one of {shown}{more}"
 
     def predict_batch(self, inputs: Any) -> Any:
-        """One prediction for each input."""
+        """One answer for each input."""
         if isinstance(inputs, list) and isinstance(inputs[0], np.ndarray):
             raise ValueError(self._ragged(inputs))
-        return self.estimator.predict(inputs)
+        answers = self._answer(inputs)
+        return answers.toarray() if hasattr(answers, "toarray") else answers  # a sparse matrix
 
     def _ragged(self, inputs: list[Any]) -> str:
         shapes = sorted({item.shape for item in inputs})
-        features = getattr(self.estimator, "n_features_in_", None)
+        features = getattr(self.model, "n_features_in_", None)
         wanted = f"{features} numbers" if features else "as many numbers as the others"
         return f"Inputs of the batch differ in shape, {shapes[0]} and {shapes[-1]}; send {wanted}."
 
-    def warm_up(self) -> None:
-        """Predict once on zeros, where the estimator says how many."""
-        features = getattr(self.estimator, "n_features_in_", None)
-        if features is None:
-            return
-        try:
-            self.estimator.predict(np.zeros((1, features)))
-        except Exception:
-            # A pipeline may well refuse zeros (unknown categories) and serve real inputs.
-            log.warning("No warm-up: the model refuses %s zeros", features, exc_info=True)
+
+def takes_texts(estimator: Any) -> bool:
+    """Whether its first step is one of those that make vectors of texts."""
+    steps = getattr(estimator, "steps", None)
+    first = steps[0][1] if steps else estimator
+    return getattr(first, "input", None) == "content"
 
 
-def find_file(path: Path) -> Path:
-    """The model's file: the path itself, or what its folder holds."""
-    if path.is_file():
-        return path
-    if not path.is_dir():
-        raise FileNotFoundError(f"{path}: there is no such file or folder.")
-    found = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES and file.is_file())
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(file.name for file in found) or "none"
-    raise FileNotFoundError(
-        f"{path}: the folder must hold exactly one {' or '.join(SUFFIXES)} file; it holds {names}. "
-        "Name the file itself."
+def load_skops(path: Path) -> Any:
+    """An estimator of types that are known to run no code of anybody's when they are read.
+
+    Raises:
+        LoadError: it has others.
+    """
+    from skops import io
+
+    unknown = io.get_untrusted_types(file=path)
+    if untrusted := [name for name in unknown if not is_of_sklearn(name)]:
+        raise LoadError(
+            f"{path} holds types that skops does not trust: {', '.join(untrusted)}. "
+            "Where you do trust the file, save the model with joblib instead."
+        )
+    return io.load(path, trusted=unknown)
+
+
+def is_of_sklearn(name: str) -> bool:
+    """Whether it is a class of scikit-learn: skops' own list lacks what is compiled, as trees."""
+    module, _, attribute = name.rpartition(".")
+    return name.startswith("sklearn.") and isinstance(
+        getattr(import_module(module), attribute, None), type
     )

@@ -2,25 +2,35 @@
 
     python -m tests.fakes.daemon process|docker DATA_DIR TARGET...
 
-It writes the address and the identity of a container for each TARGET, and then waits.
+It writes the address and the identity of a container for each TARGET, and then waits. Models may
+have packages: TARGET+REQUIREMENT. Its Docker containers outlive it for GRACE_S.
 """
 
 import asyncio
 import sys
 from pathlib import Path
 
+from clipper.core.settings import pip_variables
 from clipper.core.types import Deployment, InputType, ModelId, ReplicaId
 from clipper.deploy.docker import DockerManager
 from clipper.deploy.manager import ContainerSpec
 from clipper.deploy.process import ProcessManager
 
+GRACE_S = 2.0
+
 
 async def main(kind: str, data_dir: str, *targets: str) -> None:
     """Start a container for each target, and wait to be killed."""
-    manager = (ProcessManager if kind == "process" else DockerManager)(Path(data_dir))
+    place = Path(data_dir)
+    manager = (
+        ProcessManager(place, pip_variables=pip_variables())
+        if kind == "process"
+        else DockerManager(place, grace_s=GRACE_S)
+    )
     await manager.open()
     for index, target in enumerate(targets):
-        deployment = Deployment(kind, "python", target)
+        path, *requirements = target.split("+")
+        deployment = Deployment(kind, "python", path, requirements=tuple(requirements))
         replica = ReplicaId(ModelId("m", "1"), index)
         container = await manager.start(ContainerSpec(replica, InputType.FLOATS, deployment))
         sys.stdout.write(f"{container.address} {container.identity}\n")

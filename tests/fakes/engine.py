@@ -9,6 +9,9 @@ from docker.errors import DockerException
 
 import clipper
 from clipper.core.tasks import Tasks
+from clipper.core.types import Input, InputType
+from clipper.deploy.manager import Container
+from clipper.rpc.replica import GrpcReplica
 from tests.fakes.needs import missing
 
 SOCKET = "/var/run/docker.sock"
@@ -19,12 +22,46 @@ def require_docker(framework: str = "python") -> None:
 
     Where the variable TEST_REQUIRE names docker, it fails instead.
     """
-    image = f"clipper/{framework}-container:{clipper.__version__}"
+    require_image(f"clipper/{framework}-container:{clipper.__version__}")
+
+
+def require_image(image: str) -> None:
+    """The same for any image."""
+    if not has_image(image):
+        missing("docker", f"no engine with the image {image}")
+
+
+def has_image(image: str) -> bool:
+    """Whether there is an engine, and it has the image."""
     try:
         with contextlib.closing(docker.from_env()) as engine:
             engine.images.get(image)
-    except DockerException as error:
-        missing("docker", f"no engine with the image {image} ({error})")
+    except DockerException:
+        return False
+    return True
+
+
+def is_there(engine: docker.DockerClient, container_id: str) -> bool:
+    """Whether the engine has such a container, running or not."""
+    found = engine.containers.list(all=True, sparse=True, filters={"id": container_id})
+    return bool(found)
+
+
+def id_of(container: Container) -> str:
+    """As the engine has it, the beginning of it."""
+    return container.identity.removeprefix("docker ")
+
+
+async def ask(container: Container, *inputs: bytes) -> list[object]:
+    """The outputs of a model of floats."""
+    replica = GrpcReplica(container.replica, InputType.FLOATS, container.address, container.token)
+    try:
+        async with asyncio.timeout(30):
+            await replica.connect()
+            outcome = await replica.predict([Input(each) for each in inputs])
+    finally:
+        await replica.close()
+    return [output.value for output in outcome.outputs]
 
 
 class Way:

@@ -1,6 +1,8 @@
 """Models that behave in one way each; containers run them, the tests never import them."""
 
+import importlib
 import os
+import resource
 import signal
 import time
 from typing import Any
@@ -9,8 +11,8 @@ from clipper_container import ModelContainer
 
 
 def say(*words: object) -> None:
-    """Print a line at once."""
-    os.write(1, (" ".join(map(str, words)) + "\n").encode())
+    """Print a line at once, where the log goes, too: between two streams, order may be lost."""
+    os.write(2, (" ".join(map(str, words)) + "\n").encode())
 
 
 class Serves(ModelContainer):
@@ -52,6 +54,20 @@ class EatsMemory(Serves):
         say(len(eaten))
 
 
+class RaisesLimits(Serves):
+    """Tries to give itself more than it may have."""
+
+    def __init__(self, model_data: str) -> None:
+        for kind in (resource.RLIMIT_DATA, resource.RLIMIT_NOFILE, resource.RLIMIT_CORE):
+            most = resource.getrlimit(kind)[1] + 1
+            try:
+                resource.setrlimit(kind, (most, most))
+                say("raised", kind)
+            except (ValueError, OSError) as error:
+                say("refused", kind, error)
+        super().__init__(model_data)
+
+
 class Prints(Serves):
     """Prints without end, in lines of 100 bytes."""
 
@@ -90,4 +106,16 @@ class ShowsItself(Serves):
                     say("written", path)
             except OSError as error:
                 say("refused", path, error.strerror)
+        super().__init__(model_data)
+
+
+class Imports(Serves):
+    """Says which packages it finds."""
+
+    def __init__(self, model_data: str) -> None:
+        for name, shows in (("greeting", "WORD"), ("pytest", "__version__")):
+            try:
+                say(name, getattr(importlib.import_module(name), shows))
+            except ImportError:
+                say(name, "is missing")
         super().__init__(model_data)

@@ -1,11 +1,19 @@
 """The real serving layer over containers that are nothing but a promise."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import count
 
 from clipper.core.errors import DeployError
-from clipper.core.types import BatchOutputs, Input, InputType, Output, ReplicaId
+from clipper.core.types import (
+    BatchOutputs,
+    Deployment,
+    Description,
+    Input,
+    InputType,
+    Output,
+    ReplicaId,
+)
 from clipper.deploy.manager import Container, ContainerSpec, Exit
 from clipper.serving.engine import Bounds
 from clipper.serving.services import Services
@@ -49,6 +57,8 @@ class FakeManager:
         self.lines: dict[ReplicaId, list[str]] = {}
         self.opens = asyncio.Event()
         """Cleared, nothing starts until it is set."""
+        self.needed: list[Deployment] | None = None
+        """What it was last told to keep; None if it never was."""
         self.opens.set()
         self._pids = count(4711)
 
@@ -68,6 +78,10 @@ class FakeManager:
         """The last of the lines that the test gave the replica."""
         return self.lines.get(replica, [])[-tail:]
 
+    async def forget(self, deployments: Collection[Deployment]) -> None:
+        """What is still needed is remembered."""
+        self.needed = list(deployments)
+
     async def close(self) -> None:
         """Everything was stopped already."""
 
@@ -75,8 +89,10 @@ class FakeManager:
 class FakeLink:
     """A connection to a model that answers 0."""
 
-    def __init__(self, id: ReplicaId) -> None:
+    def __init__(self, id: ReplicaId, input_type: InputType | None = InputType.FLOATS) -> None:
         self.id = id
+        self.input_type = input_type
+        self.description = Description()
 
     async def connect(self) -> None:
         """Loaded."""
@@ -95,7 +111,7 @@ class FakeLink:
 
 def connect(replica: ReplicaId, input_type: InputType | None, address: str, token: str) -> FakeLink:
     """The connector that goes with them."""
-    return FakeLink(replica)
+    return FakeLink(replica, input_type)
 
 
 async def make_services(manager: FakeManager) -> Services:

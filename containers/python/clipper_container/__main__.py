@@ -1,7 +1,8 @@
 """`python -m clipper_container TARGET --listen ADDRESS`: load a model, warm it up, serve it.
 
-A model that cannot be loaded ends the process with its traceback and exit code 1. SIGTERM and
-SIGINT drain: what was sent is answered, then the process ends with 0; a second one ends it at once.
+A model that cannot be loaded ends the process with exit code 1, and with its traceback where the
+cause is in code. SIGTERM and SIGINT drain: what was sent is answered, then the process ends with 0;
+a second one ends it at once.
 """
 
 import asyncio
@@ -11,12 +12,16 @@ import logging
 import os
 import signal
 import sys
+from dataclasses import replace
 from io import TextIOWrapper
 from pathlib import Path
 
 from clipper_container import listening, loading
 from clipper_container.arguments import Arguments, parse_arguments
 from clipper_container.container import Model
+from clipper_container.errors import LoadError
+from clipper_container.input_types import agreed
+from clipper_container.options import read_options
 from clipper_container.server import ModelServer
 
 log = logging.getLogger("clipper_container")
@@ -34,7 +39,7 @@ def main() -> int:
         listening.prepare(arguments.server.listen)
         model = prepare_model(arguments)
         asyncio.run(serve(model, arguments))
-    except (loading.TargetError, listening.ListenError) as error:
+    except (LoadError, listening.ListenError) as error:
         log.error("%s", error)
         return 1
     except Exception:
@@ -55,7 +60,7 @@ def set_up_output() -> None:
 def prepare_model(arguments: Arguments) -> Model:
     """Load and warm up."""
     log.info("Loading %s", arguments.label)
-    model = loading.load(arguments.target, arguments.model_data)
+    model = loading.load(arguments.target, arguments.model_data, read_options(os.environ))
     loading.warm_up(model)
     # What is loaded stays: spare every full collection, and so some query, from looking through it.
     gc.collect()
@@ -65,7 +70,8 @@ def prepare_model(arguments: Arguments) -> Model:
 
 async def serve(model: Model, arguments: Arguments) -> None:
     """Serve until the process is asked to end; returns when all is answered."""
-    server = ModelServer(model, arguments.server)
+    accepted = agreed(model, arguments.server.input_type)
+    server = ModelServer(model, replace(arguments.server, input_type=accepted))
     asked_to_end = on_signals()
     address = await server.start()
     try:

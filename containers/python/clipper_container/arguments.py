@@ -6,18 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipper_container import model_pb2
+from clipper_container.input_types import INPUT_TYPES
+from clipper_container.options import PREFIX
 from clipper_container.server import MAX_MESSAGE_BYTES, ServerSettings
 
-PREFIX = "CLIPPER_CONTAINER_"
-INPUT_TYPES = {
-    "any": model_pb2.INPUT_TYPE_UNSPECIFIED,
-    "integers": model_pb2.INTEGERS,
-    "floats": model_pb2.FLOATS,
-    "doubles": model_pb2.DOUBLES,
-    "strings": model_pb2.STRINGS,
-    "bytes": model_pb2.BYTES,
-    "json": model_pb2.JSON,
-}
 MESSAGE_BYTES_MAX = 2**31 - 1
 """No protobuf message is larger."""
 

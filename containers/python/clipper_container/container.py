@@ -1,8 +1,16 @@
 """What a model is to Clipper: a class that loads in `__init__` and answers in `predict_batch`."""
 
+import logging
+import os
 from typing import Any, Protocol
 
 import numpy as np
+
+from clipper_container.answers import form_of
+from clipper_container.forms import Forms
+from clipper_container.options import read_options
+
+log = logging.getLogger(__name__)
 
 
 class Model(Protocol):
@@ -22,13 +30,31 @@ class ModelContainer:
 
     sample_input: Any = None
     """One input, as an array, a text, bytes or a JSON value: the model is warmed up with it."""
+    sample_is_guess: bool = False
+    """A model that refuses a guess is served cold; one that refuses a real sample is not served."""
+
+    input_type: str = ""
+    """What it takes, as `--input-type` names it; empty where it does not say."""
+    about: str = ""
+    """What it is, for people to read."""
+    input_form: str = ""
+    """What one input looks like, for people: `float32[30]`."""
+    output_form: str = ""
+    """What one output looks like, for people; the warm-up shows it where this is empty."""
+
+    takes_class: bool = False
+    """Whether the saved model is weights of a class that comes with it, `self.options.code`."""
+    model: Any = None
+    """The framework's own object: what a function beside the saved model is called with."""
 
     def __init__(self, model_data: str) -> None:
         """Load the model; `model_data` is the path or text that it was deployed with.
 
-        Whatever this raises ends the container, and its traceback reaches whoever deploys.
+        Whatever this raises ends the container: a `LoadError` with its message, anything else with
+        its traceback, which reaches whoever deploys.
         """
         self.model_data = model_data
+        self.options = read_options(os.environ)
 
     def predict_batch(self, inputs: Any) -> Any:
         """One output for each input, in their order.
@@ -46,8 +72,25 @@ class ModelContainer:
         """
         raise NotImplementedError(f"{type(self).__name__} does not define predict_batch")
 
+    def describe_inputs(self, forms: Forms) -> None:
+        """Say what the model takes, and guess a sample from it."""
+        self.input_type = forms.input_type
+        self.input_form = str(forms)
+        self.sample_input = forms.sample()
+        self.sample_is_guess = True
+
     def warm_up(self) -> None:
         """Called once before the first batch, so that no query pays for what is lazy in a model."""
         sample = self.sample_input
-        if sample is not None:
-            self.predict_batch(sample[np.newaxis] if isinstance(sample, np.ndarray) else [sample])
+        if sample is None:
+            return
+        batch = sample[np.newaxis] if isinstance(sample, np.ndarray) else [sample]
+        try:
+            outputs = self.predict_batch(batch)
+        except Exception:
+            if not self.sample_is_guess:
+                raise
+            # A model may well refuse zeros (unknown categories, say) and serve real inputs.
+            log.warning("No warm-up: the model refuses a guess, %r", sample, exc_info=True)
+        else:
+            self.output_form = self.output_form or form_of(outputs)

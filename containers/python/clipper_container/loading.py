@@ -10,30 +10,54 @@ from types import ModuleType
 from typing import Any
 
 from clipper_container.container import Model, ModelContainer
+from clipper_container.errors import LoadError
+from clipper_container.functions import with_function
+from clipper_container.options import Options
 
 
-class TargetError(Exception):
+class TargetError(LoadError):
     """The TARGET names no class that can serve; the message says what to change."""
 
 
-def load(target: str, model_data: str) -> Model:
+def load(target: str, model_data: str, options: Options = Options()) -> Model:
     """Import the class and make its one instance; whatever the model's own code raises is raised.
 
     Raises:
         TargetError: there is no such file, module or class, or it is no model.
     """
-    place, separator, name = target.rpartition(":")
-    if not separator or not place or not name:
-        raise TargetError(f"{target}: give module:Class or path/to/file.py:Class.")
-    module = import_file(Path(place)) if _is_path(place) else import_module(place)
-    cls = find_class(module, place, name)
+    cls = class_of(target)
+    if options.code:
+        target, cls = _with_code(target, cls, options.code)
     check_class(cls, target)
     model: Model = cls(model_data)
     if not _accepts(model.predict_batch, "inputs"):
         raise TargetError(
             f"{target}: predict_batch takes other arguments; define predict_batch(self, inputs)."
         )
-    return model
+    return with_function(model, model_data)
+
+
+def _with_code(target: str, cls: type[Any], code: str) -> tuple[str, type[Any]]:
+    """Who serves a saved model that brings a class: that class where it can, else the framework."""
+    own = class_of(code)
+    if callable(getattr(own, "predict_batch", None)):
+        return code, own
+    if not getattr(cls, "takes_class", False):
+        raise TargetError(f"{code} has no predict_batch; define predict_batch(self, inputs).")
+    return target, cls
+
+
+def class_of(target: str) -> type[Any]:
+    """The class that a target names.
+
+    Raises:
+        TargetError: there is no such file, module or class.
+    """
+    place, separator, name = target.rpartition(":")
+    if not separator or not place or not name:
+        raise TargetError(f"{target}: give module:Class or path/to/file.py:Class.")
+    module = import_file(Path(place)) if _is_path(place) else import_module(place)
+    return find_class(module, place, name)
 
 
 def warm_up(model: Model) -> None:
@@ -51,6 +75,8 @@ def import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise TargetError(f"{path}: there is no such file (seen from {Path.cwd()}).")
     path = path.resolve()
+    if (known := sys.modules.get(path.stem)) and getattr(known, "__file__", None) == str(path):
+        return known
     sys.path.insert(0, str(path.parent))
     # Under its own name, by which a pickle made beside it refers to it, unless that is taken.
     name = path.stem if path.stem not in sys.modules else f"clipper_model_{path.stem}"
@@ -58,7 +84,15 @@ def import_file(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise TargetError(f"{path}: this is no Python file; its name has to end in .py.")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except ModuleNotFoundError as error:
+        if path.stem != f"{path.parent.name}_container":
+            raise  # the user's own code: the traceback shows which import it is
+        raise TargetError(
+            f"{error.name} is not installed here: pip install "
+            f"'clipper-serving[{path.parent.name}]', or deploy with --requirements"
+        ) from error
     return module
 
 

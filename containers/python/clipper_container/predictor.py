@@ -7,18 +7,20 @@ does not fit) is that batch's `ModelError`; the next one finds everything as it 
 import logging
 import time
 import traceback
-from typing import Any
 
 from google.protobuf.message import DecodeError, EncodeError
 
 from clipper_container import model_pb2
 from clipper_container.container import Model
+from clipper_container.input_types import name_of
 from clipper_container.inputs import InvalidBatch, decode_batch
 from clipper_container.model_pb2 import Batch, BatchResult, ModelError
 from clipper_container.outputs import InvalidOutputs, encode_outputs
 
 log = logging.getLogger(__name__)
 
+MAX_RESULT_BYTES = 64 * 1024 * 1024
+"""Larger results are not read by the daemon, which holds what they hold several times."""
 MESSAGE_CHARS = 4_000
 TRACEBACK_CHARS = 20_000
 
@@ -34,6 +36,7 @@ class Predictor:
         self._predict_batch = model.predict_batch
         self._input_type = input_type
         self._max_bytes = max_message_bytes
+        self._max_result_bytes = min(max_message_bytes, MAX_RESULT_BYTES)
 
     def answer(self, message: bytes) -> bytes:
         """The serialised BatchResult of a serialised Batch.
@@ -65,8 +68,8 @@ class Predictor:
             )
         if self._input_type not in (model_pb2.INPUT_TYPE_UNSPECIFIED, batch.input_type):
             raise InvalidBatch(
-                f"The batch is of {_type_name(batch.input_type)}; "
-                f"this container takes {_type_name(self._input_type)}."
+                f"The batch is of {name_of(batch.input_type)}; "
+                f"this container takes {name_of(self._input_type)}."
             )
 
     def _predict(self, batch: Batch) -> BatchResult:
@@ -82,16 +85,16 @@ class Predictor:
             message = result.SerializeToString()
         except EncodeError:  # beyond the 2 GiB that any such message may have
             message = None
-        if message is None or len(message) > self._max_bytes:
+        if message is None or len(message) > self._max_result_bytes:
             raise InvalidOutputs(
-                f"The batch's outputs are larger than a message may be, {self._max_bytes} bytes. "
-                "Return less, use a smaller batch size, or raise --max-message-bytes."
+                "The batch's outputs are larger than a result may be, "
+                f"{self._max_result_bytes} bytes. Return less, or use a smaller batch size."
             )
         return message
 
 
 def _failed(batch_id: int, message: str, trace: str) -> bytes:
-    error = ModelError(message=_sendable(message[:MESSAGE_CHARS]), traceback=_sendable(trace))
+    error = ModelError(message=sendable(message[:MESSAGE_CHARS]), traceback=sendable(trace))
     return BatchResult(id=batch_id, error=error).SerializeToString()
 
 
@@ -105,11 +108,6 @@ def _described(error: BaseException) -> tuple[str, str]:
     return message, trace[-TRACEBACK_CHARS:]
 
 
-def _sendable(text: str) -> str:
+def sendable(text: str) -> str:
     """Without lone surrogates, which a protobuf string refuses."""
     return text.encode(errors="backslashreplace").decode()
-
-
-def _type_name(input_type: Any) -> str:
-    name = model_pb2.InputType.DESCRIPTOR.values_by_number.get(input_type)
-    return name.name.lower() if name else f"input type {input_type}"

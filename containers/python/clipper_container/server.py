@@ -14,13 +14,14 @@ from clipper_container.health import Health
 from clipper_container.health_pb2 import HealthCheckResponse
 from clipper_container.lane import LaneServer, lane_path
 from clipper_container.model_pb2 import DescribeRequest, Description
-from clipper_container.predictor import NotABatch, Predictor
+from clipper_container.predictor import NotABatch, Predictor, sendable
 
 SERVICE = "clipper.v1.Model"
 PROTOCOL = 1
 TOKEN_KEY = "clipper-token"
 
 MAX_MESSAGE_BYTES = 256 * 1024 * 1024
+SAID_CHARS = 2_000
 LINGER_S = 0.25
 """Between saying NOT_SERVING and ending the streams: what is on its way is still answered."""
 DRAIN_S = 30.0
@@ -45,6 +46,7 @@ class ModelServer:
 
     def __init__(self, model: Model, settings: ServerSettings) -> None:
         self._settings = settings
+        self._model = model
         self._predictor = Predictor(model, settings.input_type, settings.max_message_bytes)
         self._health = Health()
         # Twice the limit, so that a batch beyond it is answered, not hung up on.
@@ -102,6 +104,9 @@ class ModelServer:
             input_type=self._settings.input_type,
             max_message_bytes=self._settings.max_message_bytes,
             lane=self._lane.path,
+            model=_said(self._model, "about"),
+            input_form=_said(self._model, "input_form"),
+            output_form=_said(self._model, "output_form"),
         )
 
     async def _predict(self, _requests: Any, context: Any) -> None:
@@ -155,6 +160,12 @@ async def refuse(_requests: Any, context: Any) -> None:
     await context.abort(
         grpc.StatusCode.UNAUTHENTICATED, f"The metadata {TOKEN_KEY!r} is not this container's."
     )
+
+
+def _said(model: Model, attribute: str) -> str:
+    """What a model says of itself; a class of anybody's may have something else of that name."""
+    text = getattr(model, attribute, "")
+    return sendable(text[:SAID_CHARS]) if isinstance(text, str) else ""
 
 
 def _options(max_message_bytes: int) -> list[tuple[str, int]]:

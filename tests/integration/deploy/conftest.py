@@ -9,11 +9,13 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import docker
 import pytest
 
 from clipper.core.types import Deployment, InputType, ModelId, ReplicaId
 from clipper.deploy.manager import ContainerSpec
 from clipper.deploy.process import ProcessManager
+from tests.fakes.engine import require_docker
 
 ROOT = Path(__file__).parents[3]
 Spec = Callable[..., ContainerSpec]
@@ -48,6 +50,14 @@ async def processes(tmp_path: Path) -> AsyncIterator[ProcessManager]:
     await manager.open()
     yield manager
     await manager.close()
+
+
+@pytest.fixture
+def engine() -> Iterator[docker.DockerClient]:
+    """The Docker engine itself."""
+    require_docker()
+    with contextlib.closing(docker.from_env()) as client:
+        yield client
 
 
 @pytest.fixture

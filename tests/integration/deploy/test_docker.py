@@ -1,7 +1,6 @@
 """Docker replicas against a real engine."""
 
 import asyncio
-import contextlib
 import gc
 import os
 import signal
@@ -17,26 +16,17 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from clipper.core.errors import DeployError
-from clipper.core.types import Deployment, Input, InputType, ModelId, ReplicaId
+from clipper.core.types import Deployment, InputType, ModelId, ReplicaId
 from clipper.deploy.docker import DockerManager
-from clipper.deploy.docker_engine import USER_ID, Limits
-from clipper.deploy.manager import Container, ContainerSpec
-from clipper.rpc.replica import GrpcReplica
-from tests.fakes.engine import Way, require_docker
+from clipper.deploy.docker_request import USER_ID, Limits
+from clipper.deploy.manager import ContainerSpec
+from tests.fakes.engine import Way, ask, id_of, is_there, require_docker
 from tests.fakes.watching import eventually, printed, started
 
 pytestmark = pytest.mark.docker
 Spec = Callable[..., ContainerSpec]
 Daemon = Callable[..., "subprocess.Popen[str]"]
 GONE_WITHIN_S = 10
-
-
-@pytest.fixture
-def engine() -> Iterator[docker.DockerClient]:
-    """The engine itself."""
-    require_docker()
-    with contextlib.closing(docker.from_env()) as client:
-        yield client
 
 
 @pytest.fixture
@@ -58,28 +48,7 @@ def forgotten_sockets() -> Iterator[None]:
 ignores_forgotten_sockets = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
-def is_there(engine: docker.DockerClient, container_id: str) -> bool:
-    found = engine.containers.list(all=True, sparse=True, filters={"id": container_id})
-    return bool(found)
-
-
-def id_of(container: Container) -> str:
-    return container.identity.removeprefix("docker ")
-
-
-async def ask(container: Container, *inputs: bytes) -> list[object]:
-    """The model's outputs."""
-    replica = GrpcReplica(container.replica, InputType.FLOATS, container.address, container.token)
-    try:
-        async with asyncio.timeout(30):
-            await replica.connect()
-            outcome = await replica.predict([Input(each) for each in inputs])
-    finally:
-        await replica.close()
-    return [output.value for output in outcome.outputs]
-
-
-async def test_a_model_answers_over_its_port(containers: DockerManager, spec: Spec) -> None:
+async def test_a_model_answers_at_its_address(containers: DockerManager, spec: Spec) -> None:
     container = await containers.start(spec("Serves", "docker"))
     assert await ask(container, bytes(12), bytes(4)) == [3, 1]
 
@@ -113,8 +82,7 @@ async def test_a_container_gets_what_a_model_needs_and_no_more(
     assert len([line for line in lines if line.startswith("refused")]) == 3
     assert "capabilities 0000000000000000" in lines
     config = engine.api.inspect_container(id_of(container))
-    bindings = config["NetworkSettings"]["Ports"]["7000/tcp"]
-    assert [binding["HostIp"] for binding in bindings] == ["127.0.0.1"]
+    assert not any(config["NetworkSettings"]["Ports"].values()), "it is published"
     assert [mount["RW"] for mount in config["Mounts"] if mount["Type"] == "bind"] == [False] * 2
 
 
@@ -123,7 +91,9 @@ async def test_a_container_that_runs_out_of_memory_says_so(
 ) -> None:
     container = await containers.start(spec("EatsMemory", "docker"))
     async with asyncio.timeout(60):
-        assert (await container.wait()).reason == "ran out of memory"
+        exit = await container.wait()
+    assert (exit.code, exit.reason) == (-9, "ran out of memory (killed by SIGKILL)")
+    assert "Loading m:1" in exit.lines[-1]
 
 
 async def test_a_missing_image_is_named_with_how_to_build_it(
@@ -226,12 +196,12 @@ async def test_the_next_start_removes_what_a_daemon_left_and_only_that(
     mine = await containers.start(spec("Serves", "docker"))
     config = engine.api.inspect_container(id_of(mine))["Config"]
     await containers.close()
-    own = {**config["Labels"], "ai.clipper.run": "an earlier one"}
+    own = config["Labels"]
     foreign = {**own, "ai.clipper.instance": "another"}
     left, kept = (engine.containers.create(config["Image"], labels=each) for each in (own, foreign))
     try:
         await containers.open()
-        assert not is_there(engine, str(left.id))
+        assert await eventually(lambda: not is_there(engine, str(left.id)), GONE_WITHIN_S)
         assert is_there(engine, str(kept.id))
     finally:
         kept.remove()

@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import uvloop
 
 from clipper.core.errors import DeployError
 from clipper.core.types import Input, InputType, ModelId, ReplicaId
+from clipper.deploy.fence import OPEN_FILES
 from clipper.deploy.logs import CAP_BYTES, CHUNK_BYTES, RATE_BYTES_S, LogFile, log_path
 from clipper.deploy.manager import Container, ContainerSpec
 from clipper.deploy.process import ProcessManager
@@ -46,6 +48,10 @@ def reapers(daemon: int) -> list[int]:
 def bytes_written(pid: int) -> int:
     counters = Path(f"/proc/{pid}/io").read_text().splitlines()
     return next(int(line.split()[1]) for line in counters if line.startswith("wchar"))
+
+
+def status_of(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/status").read_text().splitlines()
 
 
 async def forked_by(log: Path) -> list[int]:
@@ -112,6 +118,55 @@ async def test_a_model_inherits_nothing_from_the_daemon(
     assert "open files ['0', '1', '2', '3']" in lines
     assert os.getsid(pid_of(container)) == pid_of(container)
     assert resource.prlimit(pid_of(container), resource.RLIMIT_CORE) == (0, 0)
+
+
+async def test_a_replica_has_the_gpus_whose_turn_it_is(
+    processes: ProcessManager, spec: Spec
+) -> None:
+    made = spec("ShowsItself", index=1)
+    made = replace(made, deployment=replace(made.deployment, gpus=("0", "2,3")))
+    container = await processes.start(made)
+    assert await printed(
+        partial(processes.logs, container.replica, 1000), "variable CUDA_VISIBLE_DEVICES 2,3"
+    )
+
+
+async def test_a_model_runs_behind_the_fence(processes: ProcessManager, spec: Spec) -> None:
+    made = spec("Serves")
+    made = replace(made, deployment=replace(made.deployment, memory_bytes=1 << 30))
+    container = await processes.start(made)
+    await printed(partial(processes.logs, container.replica, 1000), "Serving")
+    pid = pid_of(container)
+    assert resource.prlimit(pid, resource.RLIMIT_DATA) == (1 << 30, 1 << 30)
+    assert resource.prlimit(pid, resource.RLIMIT_NOFILE)[1] <= OPEN_FILES
+    assert "NoNewPrivs:\t1" in status_of(pid)
+
+
+async def test_a_model_that_takes_more_memory_than_it_may_ends_and_says_so(
+    processes: ProcessManager, spec: Spec
+) -> None:
+    made = spec("EatsMemory")
+    made = replace(made, deployment=replace(made.deployment, memory_bytes=300 << 20))
+    async with asyncio.timeout(30):
+        end = await (await processes.start(made)).wait()
+    assert end.reason == "ran out of memory, of which it may use 300 MiB"
+    assert "MemoryError" in end.lines
+
+
+async def test_a_model_cannot_raise_its_limits(processes: ProcessManager, spec: Spec) -> None:
+    made = spec("RaisesLimits")
+    made = replace(made, deployment=replace(made.deployment, memory_bytes=300 << 20))
+    container = await processes.start(made)
+    logs = partial(processes.logs, container.replica, 1000)
+    assert len(await printed(logs, "refused", 3)) == 3
+
+
+async def test_options_of_docker_are_refused(processes: ProcessManager, spec: Spec) -> None:
+    made = spec("Serves")
+    made = replace(made, deployment=replace(made.deployment, network="lan", cpus=2.0))
+    with pytest.raises(DeployError, match="network, cpus") as refused:
+        await processes.start(made)
+    assert "docker" in refused.value.hint
 
 
 async def test_a_stopped_process_is_killed_after_the_grace(

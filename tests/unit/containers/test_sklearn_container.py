@@ -8,6 +8,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+from clipper_container import LoadError
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LinearRegression
 from sklearn.naive_bayes import MultinomialNB
@@ -41,7 +42,7 @@ def test_a_folder_with_one_such_file_stands_for_it(
 ) -> None:
     (tmp_path / name).write_bytes(pickle.dumps(regression))
     (tmp_path / "README.md").touch()
-    assert sklearn_container(str(tmp_path)).estimator.coef_.shape == (2,)
+    assert sklearn_container(str(tmp_path)).model.coef_.shape == (2,)
 
 
 def test_a_pipeline_of_texts_gets_the_texts(sklearn_container: Any, tmp_path: Path) -> None:
@@ -75,17 +76,17 @@ def test_a_model_that_refuses_zeros_is_served_cold(
 def test_what_is_not_there_or_not_clear_is_refused_by_name(
     sklearn_container: Any, tmp_path: Path
 ) -> None:
-    with pytest.raises(FileNotFoundError, match="there is no such file or folder"):
+    with pytest.raises(LoadError, match="there is no such file or folder"):
         sklearn_container(str(tmp_path / "missing"))
-    with pytest.raises(FileNotFoundError, match="it holds none"):
+    with pytest.raises(LoadError, match="it holds none"):
         sklearn_container(str(tmp_path))
     for name in ("a.pkl", "b.joblib"):
         (tmp_path / name).touch()
-    with pytest.raises(FileNotFoundError, match=r"it holds a\.pkl, b\.joblib"):
+    with pytest.raises(LoadError, match=r"it holds a\.pkl, b\.joblib"):
         sklearn_container(str(tmp_path))
 
 
 def test_a_file_without_a_model_in_it_is_refused(sklearn_container: Any, tmp_path: Path) -> None:
     joblib.dump({"coef": 1}, tmp_path / "model.joblib")
-    with pytest.raises(TypeError, match="holds a dict, which has no predict"):
+    with pytest.raises(LoadError, match="holds a dict, which has no predict"):
         sklearn_container(str(tmp_path))

@@ -8,7 +8,13 @@ import pytest
 from pydantic import ValidationError
 
 from clipper.core.errors import SettingsError
-from clipper.core.settings import Settings, is_loopback, load_settings
+from clipper.core.settings import (
+    Settings,
+    build_variables,
+    is_loopback,
+    load_settings,
+    pip_variables,
+)
 
 HOME = {"HOME": "/home/ada"}
 
@@ -314,3 +320,21 @@ def test_without_a_home_the_fix_is_named(flags: dict[str, str]) -> None:
 def test_without_a_home_data_lives_beside_the_store(store: str) -> None:
     settings = load_settings({"store": store}, {})
     assert re.fullmatch("/{1,2}srv/clipper", settings.data_dir)
+
+
+def test_pip_gets_its_own_configuration_and_nothing_secret_of_ours() -> None:
+    environ = {
+        "PIP_INDEX_URL": "https://user:password@example.com/simple",
+        "HOME": "/home/ann",
+        "PATH": "/usr/bin",
+        "https_proxy": "http://proxy:3128",
+        "NO_PROXY": "localhost",
+        "SSL_CERT_FILE": "/etc/ca.pem",
+    }
+    ours = {"CLIPPER_ADMIN_TOKEN": "secret", "AWS_SECRET_ACCESS_KEY": "secret", "PYTHONPATH": "/x"}
+    assert pip_variables(environ | ours) == environ
+
+
+def test_a_build_of_an_image_gets_what_pip_does_and_the_way_to_the_docker_engine() -> None:
+    environ = {"PIP_INDEX_URL": "somewhere", "DOCKER_HOST": "unix:///run/other.sock"}
+    assert build_variables({**environ, "CLIPPER_ADMIN_TOKEN": "secret"}) == environ

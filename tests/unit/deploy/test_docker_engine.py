@@ -1,32 +1,92 @@
-"""What the SDK raises becomes an error that says what to do."""
+"""How the engine's answers are read."""
+
+from typing import Any, cast
 
 import pytest
-import requests
-from docker.errors import APIError, DockerException
+from docker import DockerClient
 
-from clipper.core.errors import DeployError
-from clipper.deploy.docker_engine import translated
+from clipper.core.types import ModelId, ReplicaId
+from clipper.deploy.docker_engine import Engine
+
+LABELS = {
+    "ai.clipper.model": "m",
+    "ai.clipper.version": "1",
+    "ai.clipper.replica": "2",
+    "ai.clipper.launch": "L",
+}
 
 
-def test_the_engines_own_words_are_passed_on() -> None:
-    with pytest.raises(DeployError) as raised, translated("it cannot be started"):
-        raise APIError("409", explanation="port is already allocated\n")
-    assert raised.value.message == (
-        "it cannot be started: the Docker engine says: port is already allocated"
-    )
+class FakeClient:
+    """Lists one container, and looks at it."""
+
+    def __init__(self, **attributes: Any) -> None:
+        self.attrs = {"Id": "0123", "Names": ["/n"], "Labels": LABELS, "State": "running"}
+        self.attrs |= {"Status": "Up 3 hours (healthy)"} | attributes
+        self.containers = self.api = self
+
+    def list(self, **how: Any) -> Any:
+        assert how["filters"] == {"label": "ai.clipper.instance=me"}
+        return [self]
+
+    def inspect_container(self, container_id: str) -> Any:
+        return self.attrs
+
+
+def engine(client: FakeClient) -> Engine:
+    return Engine(cast(DockerClient, client), "me")
+
+
+def test_a_container_is_found_with_its_replica_and_what_was_asked_for() -> None:
+    (one,) = engine(FakeClient()).found()
+    assert (one.id, one.name, one.launch, one.is_well) == ("0123", "n", "L", True)
+    assert one.replica == ReplicaId(ModelId("m", "1"), 2)
 
 
 @pytest.mark.parametrize(
-    "error",
-    [DockerException("no socket"), requests.ConnectionError("refused"), PermissionError(13, "no")],
+    ("state", "status"),
+    [
+        ("exited", "Exited (1) 2 minutes ago"),
+        ("paused", "Up 2 minutes (Paused)"),
+        ("created", "Created"),
+        ("dead", "Dead"),
+        ("running", "Up 2 minutes (unhealthy)"),
+    ],
 )
-def test_an_engine_that_cannot_be_reached_comes_with_a_way_out(error: Exception) -> None:
-    with pytest.raises(DeployError, match="no Docker engine answers") as raised, translated("it"):
-        raise error
-    assert "process" in raised.value.hint
-    assert raised.value.__cause__ is error
+def test_one_that_does_not_run_or_has_failed_its_check_is_not_well(state: str, status: str) -> None:
+    (one,) = engine(FakeClient(State=state, Status=status)).found()
+    assert not one.is_well
 
 
-def test_our_own_errors_pass() -> None:
-    with pytest.raises(DeployError, match="there is no image x"), translated("it"):
-        raise DeployError("there is no image x")
+@pytest.mark.parametrize(
+    "labels",
+    [
+        None,
+        {},
+        LABELS | {"ai.clipper.model": "../../etc"},
+        LABELS | {"ai.clipper.version": "a/b"},
+        LABELS | {"ai.clipper.replica": "-1"},
+    ],
+)
+def test_labels_that_name_no_replica_are_nobodys(labels: Any) -> None:
+    (one,) = engine(FakeClient(Labels=labels)).found()
+    assert one.replica is None
+
+
+def located(networks: dict[str, Any], env: list[str]) -> Any:
+    settings, config = {"Networks": networks}, {"Env": env}
+    return engine(FakeClient(NetworkSettings=settings, Config=config)).look("0123")
+
+
+def test_a_container_is_called_on_our_network_and_has_all_its_addresses() -> None:
+    networks = {
+        "bridge": {"IPAddress": "172.17.0.2", "GlobalIPv6Address": "fd00::2"},
+        "clipper-me": {"IPAddress": "172.18.0.3", "GlobalIPv6Address": ""},
+    }
+    where = located(networks, ["PATH=/bin", "CLIPPER_CONTAINER_TOKEN=a=b"])
+    assert (where.address, where.token) == ("172.18.0.3:7000", "a=b")
+    assert where.addresses == {"172.17.0.2", "fd00::2", "172.18.0.3"}
+
+
+def test_one_that_has_ended_is_nowhere() -> None:
+    assert located({"clipper-me": {"IPAddress": ""}}, []).address == "127.0.0.1:0"
+    assert located({}, []).address == "127.0.0.1:0"

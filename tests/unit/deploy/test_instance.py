@@ -2,12 +2,13 @@
 
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 
 from clipper.core.errors import DeployError
-from clipper.deploy.instance import claim, instance_id
+from clipper.deploy.instance import Taken, claim, instance_id
 
 
 def test_the_name_is_the_same_at_every_start(tmp_path: Path) -> None:
@@ -42,3 +43,16 @@ def test_a_place_is_taken_until_it_is_left(tmp_path: Path) -> None:
     claim(tmp_path, "docker").close()
     place.close()
     claim(tmp_path, "process").close()
+
+
+def test_with_patience_a_place_is_waited_for(tmp_path: Path) -> None:
+    place = claim(tmp_path, "docker")
+    leaving = threading.Timer(0.1, place.close)
+    leaving.start()
+    claim(tmp_path, "docker", patience_s=30).close()
+    leaving.join()
+
+
+def test_patience_ends(tmp_path: Path) -> None:
+    with claim(tmp_path, "docker"), pytest.raises(Taken):
+        claim(tmp_path, "docker", patience_s=0.05)

@@ -7,9 +7,11 @@ import pytest
 from clipper.core.errors import DeployError
 from clipper.core.types import Deployment
 from clipper.deploy.program import (
+    Code,
     containers_dir,
     existing_path,
     framework_code,
+    options_of,
     saved_model,
     user_code,
 )
@@ -28,8 +30,29 @@ def test_a_python_path_without_file_or_class_is_refused_with_its_form(path: str)
     assert "file.py:ClassName" in refused.value.hint
 
 
-def test_other_frameworks_bring_no_code_of_the_users() -> None:
+def test_other_frameworks_need_no_code_of_the_users() -> None:
     assert user_code(Deployment("process", "noop", "")) is None
+    assert user_code(Deployment("process", "pytorch", "/models/net.pt")) is None
+
+
+def test_weights_of_any_framework_may_bring_their_class(tmp_path: Path) -> None:
+    (tmp_path / "net.py").touch()
+    (tmp_path / "net.safetensors").touch()
+    weights = str(tmp_path / "net.safetensors")
+    deployment = Deployment("process", "pytorch", f"{tmp_path}/net.py:Net", model_data=weights)
+    assert str(user_code(deployment)) == f"{tmp_path}/net.py:Net"
+    assert saved_model(deployment) == tmp_path / "net.safetensors"
+    with pytest.raises(DeployError, match=r"the model's file '/no/net\.py' cannot be found"):
+        user_code(Deployment("process", "pytorch", "/no/net.py:Net"))
+
+
+def test_a_container_is_told_of_the_class_and_the_output_where_there_are_any() -> None:
+    deployment = Deployment("process", "pytorch", "net.py:Net", output="scores")
+    assert options_of(deployment, Code(Path("/net.py"), "Net")) == {
+        "CLIPPER_CONTAINER_OUTPUT": "scores",
+        "CLIPPER_CONTAINER_CODE": "/net.py:Net",
+    }
+    assert options_of(Deployment("process", "noop", ""), None) == {}
 
 
 @pytest.mark.parametrize(
@@ -41,11 +64,11 @@ def test_a_framework_has_a_class_that_is_there(framework: str, class_name: str) 
     assert f"class {class_name}(" in code.file.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("framework", ["tensorflow", "", "../noop", "noop/../noop", "No op"])
+@pytest.mark.parametrize("framework", ["prolog", "", "../noop", "noop/../noop", "No op"])
 def test_an_unknown_framework_is_refused_with_those_there_are(framework: str) -> None:
     with pytest.raises(DeployError, match="there is no framework") as refused:
         framework_code(framework, containers_dir())
-    assert refused.value.hint == "Choose one of: noop, python, sklearn."
+    assert refused.value.hint.startswith("Choose one of: closure, lightgbm, mlflow, noop, onnx, py")
 
 
 def test_the_saved_model_is_the_path_or_for_python_the_model_data(tmp_path: Path) -> None:
@@ -58,6 +81,7 @@ def test_the_saved_model_is_the_path_or_for_python_the_model_data(tmp_path: Path
 def test_noop_and_images_of_the_users_own_need_no_saved_model() -> None:
     assert saved_model(Deployment("process", "noop", "/nowhere")) is None
     assert saved_model(Deployment("docker", "sklearn", "", image="mine:1")) is None
+    assert user_code(Deployment("docker", "python", "", image="mine:1")) is None
 
 
 def test_a_saved_model_that_is_missing_is_named() -> None:

@@ -13,6 +13,7 @@ from clipper.frontend.admin_app import build_admin_app
 from clipper.serving.services import Services
 
 TOKEN = "correct-horse"
+MODEL = "172.18.0.2"
 APP = b'{"name": "a", "input_type": "d", "default_output": "", "latency_slo_micros": 1000}'
 
 Serve = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
@@ -23,8 +24,9 @@ def serve(services: Services) -> Serve:
     """A client of a daemon with these settings."""
 
     @asynccontextmanager
-    async def client(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
-        transport = httpx.ASGITransport(build_admin_app(services, Settings(**settings)))
+    async def client(peer: str = "127.0.0.1", **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+        app = build_admin_app(services, Settings(**settings), MODEL.__eq__)
+        transport = httpx.ASGITransport(app, client=(peer, 40_000))
         url = "http://127.0.0.1:1338"
         async with httpx.AsyncClient(transport=transport, base_url=url) as admin:
             yield admin
@@ -88,6 +90,20 @@ async def test_without_the_token_nothing_opens(
     assert "error" in response.json()
     assert TOKEN not in response.text
     assert not services.catalogue.config.applications
+
+
+@pytest.mark.parametrize("path", ["/api/v1/status", "/admin/ping", "/metrics", "/health/live"])
+async def test_beyond_loopback_a_model_may_call_nothing_whatever_it_knows(
+    serve: Serve, path: str
+) -> None:
+    settings = {"host": "0.0.0.0", "admin_token": TOKEN}
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with serve(MODEL, **settings) as admin:
+        response = await admin.get(path, headers=headers)
+    assert response.status_code == 403
+    assert "container may not administer" in response.text
+    async with serve("172.18.0.1", **settings) as admin:
+        assert (await admin.get(path, headers=headers)).status_code in (200, 404)
 
 
 async def test_two_authorizations_are_none(serve: Serve) -> None:

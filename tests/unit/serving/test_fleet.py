@@ -7,7 +7,8 @@ import pytest
 from clipper.core.errors import DeployError, InvalidInput, UnknownModel
 from clipper.core.tasks import Tasks
 from clipper.core.types import Model, ReplicaId
-from tests.fakes.containers import FakeManager, Script
+from clipper.deploy.manager import ContainerSpec
+from tests.fakes.containers import FakeContainer, FakeManager, Script
 from tests.fakes.predicting import application
 from tests.fakes.world import World, deployed, id_of
 
@@ -144,6 +145,43 @@ async def test_a_manager_is_opened_once_and_only_when_it_is_needed() -> None:
     assert manager.opens == 0
     await asyncio.gather(*(world.deploy(f"m:{number}") for number in range(5)))
     assert manager.opens == 1
+    await services.close()
+
+
+async def test_who_gives_up_while_a_manager_opens_does_not_keep_it_from_opening() -> None:
+    class Slow(FakeManager):
+        opens = 0
+
+        async def open(self) -> None:
+            self.opens += 1
+            await asyncio.sleep(10)
+            await super().open()
+
+    manager = Slow()
+    world = World(manager=manager)
+    services = await world.start()
+    with pytest.raises(DeployError, match="was not ready within 3 s"):
+        await world.deploy("m:1", 3)
+    await world.deploy("m:2")
+    assert manager.opens == 1
+    assert asyncio.get_running_loop().time() == pytest.approx(10, abs=1)
+    await services.close()
+
+
+async def test_a_deploy_that_takes_too_long_to_start_its_container_ends_in_time() -> None:
+    class Stuck(FakeManager):
+        async def start(self, spec: ContainerSpec) -> FakeContainer:
+            await asyncio.sleep(1200)
+            return await super().start(spec)
+
+    manager = Stuck()
+    world = World(manager=manager)
+    services = await world.start()
+    with pytest.raises(DeployError, match="was not ready within 20 s"):
+        await world.deploy("m:1", 20)
+    assert asyncio.get_running_loop().time() == pytest.approx(20, abs=1)
+    await asyncio.sleep(1200)
+    assert manager.started == []
     await services.close()
 
 

@@ -1,0 +1,52 @@
+"""How saved models begin whose names leave it open: first bytes are read, and nothing is run."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+HEAD_BYTES = 4096
+CONFIG_BYTES = 1 << 20
+"""More than any configuration of Transformers has."""
+
+
+def head(path: Path) -> bytes:
+    """The first bytes of a file."""
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)
+
+
+def _json_or_ubjson(start: bytes) -> str:
+    return "xgboost" if start.lstrip()[:1] == b"{" and b"learner" in start else ""
+
+
+def _text(start: bytes) -> str:
+    return "lightgbm" if start.startswith((b"tree\n", b"tree\r\n")) else ""
+
+
+def _hdf5(start: bytes) -> str:
+    return "tensorflow" if start.startswith(b"\x89HDF\r\n\x1a\n") else ""
+
+
+def _archive(start: bytes) -> str:
+    return "pytorch" if start.startswith(b"PK\x03\x04") else ""
+
+
+LOOKS: Mapping[str, Callable[[bytes], str]] = {
+    ".json": _json_or_ubjson,
+    ".model": lambda start: _json_or_ubjson(start) or _text(start),
+    ".txt": _text,
+    ".h5": _hdf5,
+    ".hdf5": _hdf5,
+    ".bin": lambda start: _archive(start) or _json_or_ubjson(start),
+}
+"""By suffix: the framework whose saved model begins so, or nothing."""
+
+
+def is_transformers(config: Path) -> bool:
+    """Whether a `config.json` names the architecture of a model."""
+    with config.open("rb") as file:
+        content = file.read(CONFIG_BYTES)
+    try:
+        return "architectures" in json.loads(content)
+    except (ValueError, RecursionError, TypeError):
+        return False

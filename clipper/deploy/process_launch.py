@@ -1,0 +1,120 @@
+"""From a deployment to a process: which packages, which program, and all that it gets to see."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import requires
+from pathlib import Path
+
+from clipper.core.errors import DeployError
+from clipper.core.requirements import check_requirements
+from clipper.core.types import Deployment
+from clipper.deploy.frameworks import FRAMEWORKS
+from clipper.deploy.interpreter import Interpreter
+from clipper.deploy.manager import ContainerSpec
+from clipper.deploy.program import (
+    ONE_THREAD,
+    PYTHON,
+    Code,
+    containers_dir,
+    framework_code,
+    options_of,
+    saved_model,
+    user_code,
+)
+
+SDK = "clipper-container"
+EVERY_GPU = "all"
+OF_DOCKER = ("image", "network", "cpus")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a replica runs, and what it needs for it."""
+
+    code: Code
+    options: dict[str, str]
+    """What it is told of its model, as variables."""
+    model: Path | None
+    packages: tuple[str, ...]
+    """Of an environment of its own; none are needed where the manager's interpreter will do."""
+
+
+def program_of(spec: ContainerSpec, interpreter: Interpreter) -> Program:
+    """What to run; reads the disk.
+
+    Raises:
+        DeployError: something of it does not exist, or is Docker's to give.
+        InvalidInput: a requirement is none.
+    """
+    deployment = spec.deployment
+    if asked := [name for name in OF_DOCKER if getattr(deployment, name)]:
+        raise DeployError(
+            f"{spec.replica} asks for {', '.join(asked)}, which only Docker containers have",
+            hint="Deploy it with the manager docker, or without that.",
+        )
+    own, model = user_code(deployment), saved_model(deployment)
+    if own is not None and deployment.framework == PYTHON:
+        code, options = own, options_of(deployment, None)
+    else:
+        code = framework_code(deployment.framework, containers_dir())
+        options = options_of(deployment, own)
+    return Program(code, options, model, packages_of(deployment, interpreter))
+
+
+def packages_of(deployment: Deployment, interpreter: Interpreter) -> tuple[str, ...]:
+    """The requirements of its environment: the SDK's, the framework's and the model's own.
+
+    None where the manager's interpreter has all that it needs.
+
+    Raises:
+        InvalidInput: a requirement is none.
+    """
+    own = check_requirements(deployment.requirements)
+    framework = FRAMEWORKS.get(deployment.framework)
+    can_import = framework is None or framework.name in interpreter.frameworks
+    if can_import and all(map(interpreter.has, own)):
+        return ()
+    # The SDK's code comes by PYTHONPATH; what it needs does not.
+    theirs = [*(requires(SDK) or ()), *(framework.requirements if framework else ())]
+    return check_requirements([*theirs, *own])
+
+
+def command_of(spec: ContainerSpec, python: Path, program: Program, socket: Path) -> list[str]:
+    """The command line."""
+    name, version = spec.replica.model
+    # -P: the working directory is no place to import from.
+    words = [str(python), "-P", "-m", "clipper_container", str(program.code)]
+    words += ["--listen", f"unix:{socket}", "--input-type", spec.accepted]
+    words += ["--name", name, "--version", version]
+    return words + (["--model-data", str(program.model)] if program.model else [])
+
+
+def variables_of(spec: ContainerSpec, python: Path, spare_home: Path) -> dict[str, str]:
+    """All that a model sees of ours: nothing is inherited, least of all the daemon's tokens."""
+    return {
+        **plain_variables(python, spare_home),
+        "PYTHONPATH": str(containers_dir() / "python"),
+        "PYTHONUNBUFFERED": "1",
+        **ONE_THREAD,
+        **gpu_variables(spec.deployment.gpus, spec.replica.index),
+    }
+
+
+def plain_variables(python: Path, spare_home: Path) -> dict[str, str]:
+    """What any interpreter may count on; a user without a home gets the spare one."""
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = spare_home
+    path = f"{python.parent}:/usr/local/bin:{os.defpath}"
+    return {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8"}
+
+
+def gpu_variables(gpus: tuple[str, ...], index: int) -> Mapping[str, str]:
+    """Which GPUs CUDA shows to a replica; where nothing is said, all of them."""
+    chosen = gpus[index % len(gpus)] if gpus else EVERY_GPU
+    if chosen == EVERY_GPU:
+        return {}
+    # By default, CUDA counts from the fastest; nvidia-smi and Docker go by the bus.
+    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": chosen}

@@ -1,0 +1,56 @@
+"""Saved models on disk: which file it is, and what is said of one that cannot be read."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from clipper_container.errors import LoadError
+
+FUNCTION = "func.cloudpickle"
+"""A function of the user's beside a saved model, which is called with it."""
+REASON_CHARS = 1_000
+
+
+def find_file(place: str, suffixes: Sequence[str]) -> Path:
+    """The model's file: the path itself, or the only one of its folder that looks like one.
+
+    Raises:
+        LoadError: there is none, or there are several.
+    """
+    path = Path(place)
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise LoadError(f"{place or '(no path)'}: there is no such file or folder.")
+    found = sorted(file for file in path.iterdir() if file.suffix in suffixes and file.is_file())
+    found = [file for file in found if file.name != FUNCTION] or found
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(file.name for file in found) or "none"
+    raise LoadError(
+        f"{path}: the folder must hold exactly one {' or '.join(suffixes)} file; it holds {names}. "
+        "Name the file itself."
+    )
+
+
+@contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Say of whatever a framework raises over a file that it is the file, in one line."""
+    try:
+        yield
+    except LoadError:
+        raise
+    except ModuleNotFoundError as error:
+        raise LoadError(
+            f"{path} needs the Python package {error.name}, which is not installed here: "
+            "deploy it with --requirements."
+        ) from error
+    except Exception as error:
+        raise LoadError(f"{path} cannot be read as {what}: {reason(error)}") from error
+
+
+def reason(error: Exception) -> str:
+    """What an exception says, in one line of bounded length."""
+    told, _, _ = str(error).partition("Stack trace:")  # what follows is a framework's C++
+    text = " ".join(told.split())[:REASON_CHARS]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

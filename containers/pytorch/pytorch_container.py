@@ -1,0 +1,174 @@
+"""Serves a PyTorch network: TorchScript, torch.export, a saved module, or weights and their class.
+
+Weights (safetensors, or a state_dict) need the class that they belong to, `net.py:Net`; it is made
+without arguments. The network runs on CUDA where there is a device, else on the CPU.
+"""
+
+import inspect
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from clipper_container import LoadError, ModelContainer
+from clipper_container.answers import answer
+from clipper_container.forms import Form, Forms, in_fixed_batches, stacked
+from clipper_container.functions import load_object
+from clipper_container.loading import class_of
+from clipper_container.saved import find_file, reading
+
+SUFFIXES = (".pt", ".pth", ".pt2", ".safetensors", ".bin", ".cloudpickle")
+
+
+class PytorchContainer(ModelContainer):
+    """Answers with the network's output, or the one of several that the output option names."""
+
+    takes_class = True
+
+    def __init__(self, model_data: str) -> None:
+        """Load the file, or the only such file of a folder, onto the device."""
+        super().__init__(model_data)
+        path = find_file(model_data, SUFFIXES)
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._form: Form | None = None
+        self._batch_size: int | None = None
+        with reading(path, "a PyTorch model"):
+            if path.suffix == ".pt2":
+                self.model = self._exported(torch.export.load(path))
+            else:
+                self.model = load_network(path, self.options.code).eval().to(self._device)
+            check_one_input(self.model)
+        kind = getattr(self.model, "original_name", type(self.model).__name__)
+        self.about = f"PyTorch {torch.__version__} on {self._device.type}, {kind}"
+        dtypes = (each.dtype for each in self.model.parameters() if each.is_floating_point())
+        self._floating = next(dtypes, torch.float32)
+
+    def _exported(self, program: Any) -> Any:
+        """The network of an exported program, which knows the form of its inputs."""
+        names = program.graph_signature.user_inputs
+        if len(names) != 1:
+            raise LoadError(f"it takes {len(names)} inputs, {', '.join(names)}; export it with one")
+        node = next(node for node in program.graph.nodes if node.name in names)
+        example = node.meta["val"]
+        sizes = [size if isinstance(size, int) else None for size in example.shape]
+        self._batch_size = sizes[0]
+        self._form = Form(torch.empty(0, dtype=example.dtype).numpy().dtype, tuple(sizes[1:]))
+        self.describe_inputs(Forms.one(self._form))
+        program = torch.export.passes.move_to_device_pass(program, self._device)
+        return program.module()
+
+    def predict_batch(self, inputs: Any) -> Any:
+        """One output for each input; arrays become tensors, anything else goes in as it is."""
+        if self._form:
+            inputs = self._form.batch(inputs)
+        elif isinstance(inputs[0], np.ndarray):
+            inputs = stacked(inputs)
+        if self._batch_size is None:
+            return answer(self._run(inputs), self.options.output)
+        parts = in_fixed_batches(
+            lambda columns: self._run(columns["x"]), {"x": inputs}, self._batch_size
+        )
+        return answer(parts, self.options.output)
+
+    def _run(self, inputs: Any) -> dict[str, Any]:
+        with torch.inference_mode():
+            outputs = self.model(self._on_device(inputs))
+        return {name: on_host(output) for name, output in named(outputs).items()}
+
+    def _on_device(self, inputs: Any) -> Any:
+        if not isinstance(inputs, np.ndarray):
+            return inputs
+        tensor = torch.from_numpy(inputs)
+        if (
+            self._form is None
+        ):  # the network does not say, so: as its weights are, and as torch counts
+            tensor = tensor.to(self._floating if tensor.is_floating_point() else torch.int64)
+        if self._device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self._device, non_blocking=True)
+
+
+def load_network(path: Path, code: str) -> torch.nn.Module:
+    """The network of a file; of weights, with the class that the code names.
+
+    Raises:
+        LoadError: the file holds something else.
+    """
+    loaded = load_by_kind(path)
+    if isinstance(loaded, Mapping):
+        if not code:
+            raise LoadError(
+                f"{path} holds weights without their network; deploy its class, net.py:Net, "
+                "with this file as model data."
+            )
+        weights, loaded = loaded, class_of(code)()
+        if isinstance(loaded, torch.nn.Module):
+            loaded.load_state_dict(weights)
+    if not isinstance(loaded, torch.nn.Module):
+        raise LoadError(f"{path}: a {type(loaded).__name__} is no torch.nn.Module.")
+    return loaded
+
+
+def load_by_kind(path: Path) -> Any:
+    """A module, or the weights of one by name."""
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    if path.suffix == ".cloudpickle":
+        return load_object(path)
+    if is_torchscript(path):
+        return torch.jit.load(str(path), map_location="cpu")
+    return torch.load(path, map_location="cpu", weights_only=False)
+
+
+def is_torchscript(path: Path) -> bool:
+    """Whether the file is an archive with code in it."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any("/code/" in name for name in archive.namelist())
+
+
+def check_one_input(network: torch.nn.Module) -> None:
+    """Refuse a network that cannot be called with one batch.
+
+    Raises:
+        LoadError: its forward wants more.
+    """
+    if isinstance(network, torch.jit.ScriptModule):
+        arguments = network.forward.schema.arguments[1:]
+        wanted = [each.name for each in arguments if not each.has_default_value()]
+    else:
+        parameters = inspect.signature(network.forward).parameters.values()
+        wanted = [
+            each.name
+            for each in parameters
+            if each.default is each.empty
+            and each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+        ]
+    if len(wanted) > 1:
+        raise LoadError(
+            f"The network takes {len(wanted)} inputs, {', '.join(wanted)}; "
+            "wrap it in one that takes one tensor, or deploy a function with it."
+        )
+
+
+def named(outputs: Any) -> Mapping[str, Any]:
+    """The outputs by name, or by their place."""
+    if isinstance(outputs, Mapping):
+        return {name: output for name, output in outputs.items() if output is not None}
+    if hasattr(outputs, "_asdict"):
+        return dict(outputs._asdict())
+    if isinstance(outputs, tuple | list):
+        return {str(place): output for place, output in enumerate(outputs)}
+    return {"0": outputs}
+
+
+def on_host(output: Any) -> Any:
+    """A tensor as an array; numpy has no bfloat16."""
+    if not isinstance(output, torch.Tensor):
+        return output
+    return (output.float() if output.dtype == torch.bfloat16 else output).cpu().numpy()

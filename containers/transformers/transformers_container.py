@@ -1,0 +1,86 @@
+"""Serves a folder that `save_pretrained` of Transformers wrote: model, configuration and tokenizer.
+
+The task follows from the model's architecture; the output option names another. Nothing is looked
+for outside of the folder.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+# Read when the package is imported.
+os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
+
+import torch
+import transformers
+from clipper_container import LoadError, ModelContainer
+from clipper_container.saved import reading
+
+TASKS = {
+    "ForSequenceClassification": "text-classification",
+    "ForTokenClassification": "token-classification",
+    "ForMaskedLM": "fill-mask",
+    "ForCausalLM": "text-generation",
+    "LMHeadModel": "text-generation",
+    "Model": "feature-extraction",
+}
+"""By how the name of the architecture ends."""
+
+
+class TransformersContainer(ModelContainer):
+    """Answers texts as the pipeline of the task does: a label with its score, tokens, texts."""
+
+    def __init__(self, model_data: str) -> None:
+        """Load the folder."""
+        super().__init__(model_data)
+        path = Path(model_data)
+        architecture = architecture_of(path)
+        task = self.options.output or task_of(architecture, path)
+        device = 0 if torch.cuda.is_available() else -1
+        with reading(path, f"a pipeline for {task}"):
+            self.model = transformers.pipeline(task, model=str(path), device=device)
+        # Texts of several lengths share a batch only where there is something to fill them up with.
+        self._can_pad = self.model.tokenizer.pad_token is not None
+        self.input_type = self.input_form = "strings"
+        self.sample_input = self.model.tokenizer.mask_token if task == "fill-mask" else "a text"
+        self.sample_is_guess = True
+        self.about = f"Transformers {transformers.__version__}, {architecture} for {task}"
+
+    def predict_batch(self, inputs: Any) -> Any:
+        """One answer for each text, as JSON."""
+        if not all(isinstance(text, str) for text in inputs):
+            raise ValueError("An input is no text; the model takes texts.")
+        size = len(inputs) if self._can_pad else 1
+        answers = self.model(inputs, batch_size=size)
+        # This one task answers a list of one text as it would that text.
+        return [answers] if self.model.task == "fill-mask" and len(inputs) == 1 else answers
+
+
+def architecture_of(path: Path) -> str:
+    """The name of the model's class.
+
+    Raises:
+        LoadError: the folder does not say.
+    """
+    file = path / "config.json"
+    if not file.is_file():
+        raise LoadError(f"{path} has no config.json; save model and tokenizer there.")
+    with reading(file, "a configuration of Transformers"):
+        return str(json.loads(file.read_text(encoding="utf-8"))["architectures"][0])
+
+
+def task_of(architecture: str, path: Path) -> str:
+    """The task that models of such a class are for.
+
+    Raises:
+        LoadError: none with texts.
+    """
+    for ending, task in TASKS.items():
+        if architecture.endswith(ending):
+            return task
+    known = ", ".join(f"...{ending}" for ending in TASKS)
+    raise LoadError(
+        f"{path} holds a {architecture}, which is none of {known}; "
+        "name the task as its output, or deploy a class of your own."
+    )

@@ -1,0 +1,48 @@
+"""Tells docker/build.sh what images there are, from the table that the daemon has them from.
+
+    python docker/frameworks.py              the frameworks' names, a line each
+    python docker/frameworks.py NAME [cuda]  its class, then its requirements, a line each
+
+It runs on any Python, with nothing installed.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from clipper.deploy.frameworks import FRAMEWORKS
+
+WITH_CUDA = {
+    "onnxruntime": "onnxruntime-gpu[cuda,cudnn]",
+    "tensorflow-cpu": "tensorflow[and-cuda]",
+    "xgboost-cpu": "xgboost",
+}
+"""Packages that have another name where they use GPUs; the others find out by themselves."""
+REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(.*)")
+
+
+def lines(name: str, *variant: str) -> Iterator[str]:
+    """The target of a framework's image, empty where models bring their own, and its packages."""
+    file = f"{name}_container.py"
+    has_class = (Path(__file__).parent.parent / "containers" / name / file).is_file()
+    class_name = f"{name.title().replace('_', '')}Container"
+    yield f"/opt/clipper/container/{file}:{class_name}" if has_class else ""
+    for requirement in FRAMEWORKS[name].requirements:
+        yield with_cuda(requirement) if "cuda" in variant else requirement
+
+
+def with_cuda(requirement: str) -> str:
+    """The requirement, of the package that uses GPUs."""
+    found = REQUIREMENT.fullmatch(requirement)
+    if found is None:
+        return requirement
+    package, rest = found.groups()
+    return WITH_CUDA.get(package, package) + rest
+
+
+if __name__ == "__main__":
+    wanted = list(lines(*sys.argv[1:])) if sys.argv[1:] else list(FRAMEWORKS)
+    sys.stdout.write("".join(f"{line}\n" for line in wanted))
