@@ -134,8 +134,8 @@ def _docker_manager(settings: Settings) -> DockerManager:
 
 
 def _managers(settings: Settings, docker: DockerManager) -> Mapping[str, ContainerManager]:
-    processes = ProcessManager(Path(settings.data_dir), pip_variables=pip_variables())
-    managers = (processes, docker)
+    process = ProcessManager(Path(settings.data_dir), pip_variables=pip_variables())
+    managers: tuple[ContainerManager, ...] = (process, docker)
     return {manager.name: manager for manager in managers}
 
 

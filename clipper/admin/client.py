@@ -13,6 +13,7 @@ from typing import Any, Self
 import httpx
 
 from clipper.admin.applications import ApplicationCalls
+from clipper.admin.deploying import DeployCalls
 from clipper.admin.errors import (
     AdminError,
     ClipperRefused,
@@ -42,7 +43,7 @@ __all__ = [
 ]
 
 
-class ClipperConnection(ApplicationCalls, ModelCalls, QueryCalls):
+class ClipperConnection(ApplicationCalls, DeployCalls, ModelCalls, QueryCalls):
     """A running daemon. Nothing is sent before the first call; threads may share a connection.
 
     Information comes as the dicts of `/api/v1` and is documented with the API, at `/docs` of the

@@ -5,14 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from clipper.admin.errors import ClipperRefused, ClipperTimeout, DeployTimeout
+from clipper.admin.errors import ClipperRefused, DeployTimeout
 from clipper.admin.listener import Listener
 from clipper.admin.messages import request
-from clipper.admin.packaging import existing, model_path
 
 MODELS = ("api", "v1", "models")
-DEPLOY_MARGIN_S = 15.0
-"""How much longer than the daemon the client waits, so that the daemon's reason arrives."""
 POLL_S = 0.2
 
 
@@ -26,64 +23,6 @@ class ModelCalls:
 
     admin: Listener
 
-    def deploy_model(  # noqa: PLR0913 -- the old client's, and one for each setting
-        self,
-        name: str,
-        version: object,
-        input_type: str,
-        path: str,
-        framework: str = "sklearn",
-        manager: str = "process",
-        num_replicas: int = 1,
-        batch_size: int = -1,
-        model_data: str = "",
-        labels: Sequence[str] | None = None,
-        image: str = "",
-        timeout_s: float = 120.0,
-        batching: Mapping[str, Any] | None = None,
-        hedging: float = 0.0,
-        approximate_cache: Mapping[str, Any] | None = None,
-        keep_current: bool = False,
-    ) -> dict[str, Any]:
-        """Start replicas of a saved model and make it the current version once one is ready.
-
-        With `keep_current` the version that is current stays so: this one is tried first, by a
-        canary say. `path` is the saved model, or `file.py:ClassName` with framework `python`. A
-        `batch_size` of -1 lets Clipper find the batch size; `batching` says how: controller
-        (`aimd`, `quantile`, `fixed`), `size`, `wait_ms`. `hedging` is the share of queries that may
-        be sent to a second replica when the first is overdue. `approximate_cache` (`metric`,
-        `radius`, `audit`, `budget`) serves an input with the output for one that is near.
-
-        Raises:
-            InvalidCall: there is nothing at `path`.
-            ClipperRefused: code `deploy_failed` says why no replica came up; `already_exists`.
-            DeployTimeout: no answer within `timeout_s` and a margin.
-        """
-        deployment = {
-            "manager": manager,
-            "framework": framework,
-            "path": model_path(framework, path, image=image),
-            "model_data": existing(model_data, "The model data") if model_data else "",
-            "replicas": num_replicas,
-            "image": image,
-        }
-        body = _model(name, version, input_type, labels, batch_size)
-        body |= {"deployment": deployment, "timeout_s": timeout_s}
-        if batching is not None:
-            body["batching"] = batching
-        if hedging:
-            body["hedging"] = hedging
-        if approximate_cache is not None:
-            body["approximate_cache"] = approximate_cache
-        if keep_current:
-            body["keep_current"] = True
-        asked = request("POST", *MODELS, body=body)
-        try:
-            model: dict[str, Any] = self.admin.call(asked, timeout_s=timeout_s + DEPLOY_MARGIN_S)
-        except ClipperTimeout as error:
-            raise _no_answer(f"{name}:{version}", timeout_s) from error
-        return model
-
     def register_model(
         self,
         name: str,
@@ -94,7 +33,13 @@ class ModelCalls:
         batch_size: int = -1,
     ) -> dict[str, Any]:
         """Make a model version known without starting anything."""
-        body = _model(name, version, input_type, labels, batch_size)
+        body = {
+            "name": name,
+            "version": str(version),
+            "input_type": input_type,
+            "labels": list(labels or ()),
+            "batch_size": batch_size,
+        }
         if image is not None:
             body["container_name"] = image
         model: dict[str, Any] = self.admin.call(request("POST", *MODELS, body=body))
@@ -241,18 +186,6 @@ def _version(name: str, version: object) -> tuple[str, ...]:
     return (*MODELS, name, "versions", str(version))
 
 
-def _model(
-    name: str, version: object, input_type: str, labels: Sequence[str] | None, batch_size: int
-) -> dict[str, Any]:
-    return {
-        "name": name,
-        "version": str(version),
-        "input_type": input_type,
-        "labels": list(labels or ()),
-        "batch_size": batch_size,
-    }
-
-
 def _replica(model: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
     """A replica under the old client's keys, with what else is known of it."""
     return {
@@ -263,13 +196,6 @@ def _replica(model: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, An
         "input_type": model["input_type"],
         **state,
     }
-
-
-def _no_answer(model: str, timeout_s: float) -> DeployTimeout:
-    return DeployTimeout(
-        f"The deployment of {model} was not answered within {timeout_s:g} s.",
-        hint="See whether it came up with `clipper-admin model list`, or allow more time.",
-    )
 
 
 def _not_ready(model: Mapping[str, Any], timeout_s: float) -> DeployTimeout:

@@ -3,33 +3,50 @@
 The daemon runs on the same machine and opens the path itself, from another working directory.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from clipper.admin.errors import InvalidCall
 
-PYTHON_HINT = "A python model is written file.py:ClassName."
+CLASS_HINT = "A class of your own is written file.py:ClassName."
+NOOP = "noop"
 
 
-def model_path(framework: str, path: str, *, image: str = "") -> str:
-    """The path of a saved model as the daemon needs it; for `python`, `/abs/file.py:ClassName`.
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A model that is there."""
+
+    framework: str
+    """Empty: the daemon sees for itself."""
+    path: str
+    """A file or folder; with a class, the class's file."""
+    model_data: str = ""
+    class_name: str = ""
+
+    def said(self) -> dict[str, str]:
+        """What the daemon is told."""
+        path = f"{self.path}:{self.class_name}" if self.class_name else self.path
+        said = {"framework": self.framework, "path": path, "model_data": self.model_data}
+        return {key: value for key, value in said.items() if value}
+
+
+def saved(path: str, model_data: str, framework: str = "", *, needs_path: bool = True) -> Saved:
+    """The model at `path`, or the class there that loads `model_data`.
 
     Raises:
         InvalidCall: nothing is there.
     """
-    if not path and (framework == "noop" or image):
-        return ""  # there is nothing to load, or the image has it
-    if framework == "python":
-        return _python_target(path)
-    if framework == "noop" and not Path(path).expanduser().exists():
-        return path  # it loads nothing, so whatever was written is as good
-    return existing(path, "The model")
-
-
-def _python_target(path: str) -> str:
+    data = existing(model_data, "The model data") if model_data else ""
+    if not path and (framework == NOOP or not needs_path):
+        return Saved(framework, "", data)  # there is nothing to load, or the image has it
     file, separator, name = path.rpartition(":")
-    if not separator or not file.endswith(".py") or not name.isidentifier():
-        raise InvalidCall(f"{path!r} does not name a class in a file.", hint=PYTHON_HINT)
-    return f"{existing(file, 'The file')}:{name}"
+    if framework == "python" or (separator and file.endswith(".py")):
+        if not file.endswith(".py") or not name.isidentifier():
+            raise InvalidCall(f"{path!r} does not name a class in a file.", hint=CLASS_HINT)
+        return Saved(framework, existing(file, "The file"), data, name)
+    if framework == NOOP and not Path(path).expanduser().exists():
+        return Saved(framework, path, data)  # it loads nothing, so whatever was written is as good
+    return Saved(framework, existing(path, "The model"), data)
 
 
 def existing(path: str, what: str) -> str:

@@ -5,12 +5,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from clipper.admin.client import ClipperConnection
 from clipper.admin.errors import AdminError
 
 POLL_S = 0.5
+LINE_CHARS = 60
+"""Of what was written last; the spinner has one line."""
 JOIN_S = 1.0
 """How long a slow answer may delay the end of the line."""
 
@@ -43,9 +46,12 @@ def progress(console: Console, title: str, describe: Callable[[], str]) -> Itera
 
 
 def deployment_phase(clipper: ClipperConnection, model: str) -> str:
-    """The phase in which the deployment of `name:version` is."""
-    phases = [one["phase"] for one in clipper.get_deployments() if one["model"] == model]
-    return str(phases[0]) if phases else "waiting for the daemon"
+    """The phase in which the deployment of `name:version` is, and what was written last."""
+    found = next((one for one in clipper.get_deployments() if one["model"] == model), None)
+    if found is None:
+        return "waiting for the daemon"
+    line = escape(found["last_line"].strip()[:LINE_CHARS])
+    return f"{found['phase']} [dim]{line}[/dim]" if line else str(found["phase"])
 
 
 def replicas_ready(clipper: ClipperConnection, name: str, version: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from clipper.core.types import Application, Model, ModelId
+from clipper.core.types import Application, Deployment, Model, ModelId
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,10 @@ class Config:
         """Every version of a model, oldest registration first."""
         found = [model for model in self.models.values() if model.id.name == name]
         return sorted(found, key=lambda model: model.registered)
+
+    def deployments(self) -> list[Deployment]:
+        """How the replicas of each version that has some are started."""
+        return [model.deployment for model in self.models.values() if model.deployment]
 
     def next_number(self) -> int:
         """The number of the next registration."""

@@ -51,6 +51,12 @@ class UnknownQuery(RequestError):
     code = "unknown_query"
 
 
+class UnknownPackage(RequestError):
+    """The model was not sent, or not all of it."""
+
+    code = "unknown_package"
+
+
 class AlreadyExists(RequestError):
     """A thing of this name exists already."""
 

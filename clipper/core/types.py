@@ -150,6 +150,22 @@ class Deployment:
     network: str = ""
     """Docker only: a network of Docker's that the model may reach, by name."""
 
+    def gpus_of(self, index: int) -> str:
+        """The set of GPUs of one replica; empty where none are asked for."""
+        return self.gpus[index % len(self.gpus)] if self.gpus else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a container says of its model; empty where it does not say."""
+
+    input_type: InputType | None = None
+    model: str = ""
+    """`scikit-learn 1.9.1, RandomForestClassifier`."""
+    input_form: str = ""
+    """`float64[30]`."""
+    output_form: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class ApproximateCache:

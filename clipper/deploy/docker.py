@@ -163,7 +163,7 @@ class DockerManager:
         lines = await asyncio.to_thread(log_file(self._data_dir, replica).tail, tail)
         running = self._running
         for container in tuple(running.containers.values()) if running else ():
-            if running and container and container.replica == replica:
+            if running and container and container.replica == replica and not container.is_over:
                 call = running.calls.submit(running.engine.output, container.id, tail)
                 lines += lines_of(await call)
         return lines[-tail:]
@@ -198,8 +198,8 @@ class DockerManager:
         started = [each for each in running.containers.values() if each]
         await asyncio.gather(*(each.stop(CLOSE_GRACE_S) for each in started))
         await running.calls.close()
-        await asyncio.to_thread(_tidy_up, running)
-        running.lifeline.dismiss()
+        if await asyncio.to_thread(_tidy_up, running):
+            running.lifeline.dismiss()  # else the reaper tries again when this process has ended
         running.place.close()
 
 
@@ -245,12 +245,15 @@ async def _sweep(running: Running) -> None:
     await running.calls.submit(running.clear)
 
 
-def _tidy_up(running: Running) -> None:
-    """Leave nothing at the engine; if that fails, the next start does it."""
+def _tidy_up(running: Running) -> bool:
+    """Leave nothing at the engine; False where that failed, and something may be left."""
     running.leftovers.give_up()
-    running.clear()
     try:
+        running.leftovers.clear(keep=lambda _: False)
         running.engine.networks.remove()
     except DeployError as error:
         log.warning("%s", error.message)
-    running.engine.close()
+        return False
+    finally:
+        running.engine.close()
+    return True

@@ -15,12 +15,8 @@ TIMEOUT_S = 30
 CONNECTIONS = 1000
 """At once: each container that runs has one, on which its end is awaited."""
 
-HINTS = {
-    "could not select device driver": "Install the NVIDIA Container Toolkit on the machine of the "
-    "Docker engine and restart that, or deploy without GPUs.",
-    "port is already allocated": "End whoever has the port, or restart the Docker engine.",
-}
-"""What to do, by the engine's own words."""
+NO_GPUS = "could not select device driver"
+"""How the engine says that it cannot give any."""
 
 
 @contextmanager
@@ -30,8 +26,13 @@ def translated(what: str) -> Iterator[None]:
         yield
     except APIError as error:
         reason = str(error.explanation or error).strip()
-        hint = next((hint for words, hint in HINTS.items() if words in reason), "")
-        raise DeployError(f"{what}: the Docker engine says: {reason}", hint=hint) from error
+        raise DeployError(
+            f"{what}: the Docker engine says: {reason}",
+            hint="Install the NVIDIA Container Toolkit on this machine and restart Docker, or "
+            "deploy without GPUs."
+            if NO_GPUS in reason
+            else "",
+        ) from error
     except (DockerException, RequestException, OSError, ValueError) as error:
         raise DeployError(
             f"{what}: no Docker engine answers: {error}",

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar, TypeVarTuple
 
 from clipper.core.errors import DeployError
@@ -57,23 +58,33 @@ class DockerContainer:
         self.identity = f"docker {located.id[:12]}"
         self._calls = calls
         self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        self._gone = asyncio.Event()
 
-    def follow(self, file: LogFile, ended: Callable[[], object]) -> None:
+    def follow(self, file: LogFile, gone: Callable[[], object]) -> None:
         """Wait for its end in a thread of its own: a pool would have to have one for each.
+
+        How it ended is known before it has been removed, which takes a while.
 
         Raises:
             DeployError: there cannot be another thread.
         """
         loop = asyncio.get_running_loop()
 
-        def settle(result: Exit) -> None:
-            ended()
-            self._end(result)
+        def buried() -> None:
+            gone()
+            self._gone.set()
+
+        def tell(call: Callable[[], object]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, nobody waits
+                loop.call_soon_threadsafe(call)
 
         def follow() -> None:
-            result = _outcome(self._calls.engine, self.id, file)
-            with contextlib.suppress(RuntimeError):  # the loop is closed, nobody waits
-                loop.call_soon_threadsafe(settle, result)
+            engine = self._calls.engine
+            result = _outcome(engine, self.id, file)
+            tell(partial(self._end, result))
+            if result.code is not None:  # else it may still run, and the next start removes it
+                remove(engine, self.id)
+            tell(buried)
 
         try:
             threading.Thread(target=follow, name=f"wait {self.id}", daemon=True).start()
@@ -82,6 +93,11 @@ class DockerContainer:
                 f"no thread can be started for {self.replica}: {error}",
                 hint="Check the limit on processes, which counts threads too.",
             ) from error
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended; all that it printed is in its log then."""
+        return self._exit.done()
 
     def _end(self, result: Exit) -> None:
         """Tell those who wait, unless the container was given up before."""
@@ -93,11 +109,11 @@ class DockerContainer:
 
     async def stop(self, grace_s: float) -> None:
         for signal, patience_s in (("SIGTERM", grace_s), ("SIGKILL", LOST_AFTER_S)):
-            if not self._exit.done():
+            if not self.is_over:
                 await self._send(signal)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(patience_s):
-                        await self.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience_s):
+                    await self._gone.wait()
         self._end(Exit(None, "lost: the Docker engine does not say whether it has ended"))
 
     async def _send(self, signal: str) -> None:
@@ -108,13 +124,12 @@ class DockerContainer:
 
 
 def _outcome(engine: Engine, container_id: str, file: LogFile) -> Exit:
-    """Block until a container has ended, keep its log, and remove it."""
+    """Block until a container has ended, and keep its log."""
     try:
         ended = engine.wait(container_id)
-    except DeployError as error:  # should it still run, the next start removes it
+    except DeployError as error:
         return Exit(None, error.message)
     output = keep_output(engine, container_id, file)
-    remove(engine, container_id)
     return Exit(ended.code, _reason(ended), tuple(lines_of(output)[-EXIT_LINES:]))
 
 

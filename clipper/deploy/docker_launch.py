@@ -8,10 +8,23 @@ from pathlib import Path
 from clipper.core.errors import DeployError, InvalidInput
 from clipper.core.references import check_image
 from clipper.core.types import Deployment
-from clipper.deploy.docker_request import REPLICA_LABELS, USER_ID, Launch, Limits
+from clipper.deploy.docker_request import (
+    INPUT_TYPE_VARIABLE,
+    REPLICA_LABELS,
+    USER_ID,
+    Launch,
+    Limits,
+)
 from clipper.deploy.manager import ContainerSpec
 from clipper.deploy.permissions import check_readable, tree
-from clipper.deploy.program import ONE_THREAD, saved_model, user_code
+from clipper.deploy.program import (
+    ONE_THREAD,
+    PYTHON,
+    Code,
+    options_of,
+    saved_model,
+    user_code,
+)
 from clipper.deploy.recipe import framework_image
 
 CODE_DIR = "/code"
@@ -38,7 +51,7 @@ def launch_of(spec: ContainerSpec, image_prefix: str, token: str, limits: Limits
     deployment = spec.deployment
     contents = [_code(spec), _model(spec)]
     environment = ONE_THREAD | {
-        "CLIPPER_CONTAINER_INPUT_TYPE": spec.accepted,
+        INPUT_TYPE_VARIABLE: spec.accepted,
         "CLIPPER_CONTAINER_NAME": name,
         "CLIPPER_CONTAINER_VERSION": version,
     }
@@ -54,7 +67,7 @@ def launch_of(spec: ContainerSpec, image_prefix: str, token: str, limits: Limits
             memory_bytes=deployment.memory_bytes or limits.memory_bytes,
             cpus=deployment.cpus or limits.cpus,
         ),
-        gpus=deployment.gpus[index % len(deployment.gpus)] if deployment.gpus else "",
+        gpus=deployment.gpus_of(index),
         network=deployment.network,
     )
 
@@ -71,11 +84,14 @@ def _code(spec: ContainerSpec) -> _Content:
     """A class of the user's own, with its neighbours, which it may import."""
     code = user_code(spec.deployment)
     if code is None:  # the framework's image has its class
-        return _Content({}, {})
+        return _Content(options_of(spec.deployment, None), {})
     folder = code.file.parent
     check_readable(iter((folder, code.file)), USER_ID, folder)
-    target = f"{CODE_DIR}/{code.file.name}:{code.class_name}"
-    return _Content({"CLIPPER_CONTAINER_TARGET": target}, {CODE_DIR: folder})
+    place = Code(Path(CODE_DIR, code.file.name), code.class_name)
+    told = options_of(spec.deployment, place)
+    if spec.deployment.framework == PYTHON:
+        told["CLIPPER_CONTAINER_TARGET"] = str(place)
+    return _Content(told, {CODE_DIR: folder})
 
 
 def _model(spec: ContainerSpec) -> _Content:

@@ -1,8 +1,9 @@
 """The network on which the daemon reaches its containers, and those that containers may reach.
 
-Ours is internal: there is no way from it to anywhere but the machine itself, at the address that
-the engine gives the bridge, and none from one container to another. So a container reaches what
-listens on all addresses of the machine, and nothing else.
+Ours is internal: there is no way from it to anywhere but the machine itself, and none from one
+container to another. What the machine's services listen on beyond loopback a container can reach,
+at the bridge's address and at others of the machine: those have to ask for a token, or be kept from
+it by the machine's firewall.
 """
 
 from ipaddress import IPv4Network, IPv6Network, ip_network

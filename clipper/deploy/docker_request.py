@@ -8,7 +8,7 @@ model's own files, read-only. Nothing is published: the daemon comes in by the n
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ BASE_LABEL = f"{LABEL}.base"
 """Which image a built one was built on."""
 """On an image that was built for one version of a model."""
 TOKEN_VARIABLE = "CLIPPER_CONTAINER_TOKEN"
+INPUT_TYPE_VARIABLE = "CLIPPER_CONTAINER_INPUT_TYPE"
 HOSTNAME = "model"
 OOM_SCORE = 500
 """When the machine itself runs out of memory, the model goes rather than the daemon."""
@@ -85,12 +86,12 @@ def request(launch: Launch, network: str) -> dict[str, Any]:
         ],
         "device_requests": _gpus(launch.gpus),
         "network": network,
-        "dns": None if launch.network else _NO_DNS,
+        **({} if launch.network else _NO_DNS),
         "hostname": HOSTNAME,
         "init": True,  # as process 1, a model's server would not heed signals while it loads
         "user": f"{USER_ID}:{USER_ID}",
         "read_only": True,
-        "tmpfs": {"/tmp": f"rw,noexec,nosuid,nodev,mode=1777,size={tmp_bytes}"},
+        "tmpfs": {"/tmp": f"rw,exec,nosuid,nodev,mode=1777,size={tmp_bytes}"},
         "shm_size": shm_bytes,
         "ipc_mode": "private",
         "cap_drop": ["ALL"],
@@ -113,7 +114,7 @@ def request(launch: Launch, network: str) -> dict[str, Any]:
 
 _NO_GPUS = {"NVIDIA_VISIBLE_DEVICES": "void"}
 """Where NVIDIA's runtime is the default one, an image of CUDA's would get them all."""
-_NO_DNS = ["127.0.0.1"]
+_NO_DNS = {"dns": ["127.0.0.1"], "dns_opt": ["timeout:1", "attempts:1"]}
 """Its own loopback, where nobody answers: old engines pass questions on out of any network."""
 
 
@@ -126,6 +127,12 @@ def _gpus(gpus: str) -> list[DeviceRequest]:
 
 
 def digest(launch: Launch, network: str, image_id: str) -> str:
-    """The same for two launches that ask for the same container, whatever its name and token."""
-    asked = [image_id, launch.network, dict(launch.labels), request(launch, network)]
+    """The same for two launches that ask for the same container, whatever its name and token.
+
+    And whatever it was told of its input type, which whoever connects finds out: the first replica
+    of a model that was to say it itself was told nothing.
+    """
+    told = {key: value for key, value in launch.environment.items() if key != INPUT_TYPE_VARIABLE}
+    wanted = request(replace(launch, environment=told), network)
+    asked = [image_id, launch.network, dict(launch.labels), wanted]
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

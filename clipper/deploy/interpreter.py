@@ -7,8 +7,11 @@ anew, or gets an environment that holds the framework.
 import json
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from clipper.core.errors import DeployError
 from clipper.deploy import probe
@@ -27,6 +30,20 @@ class Interpreter:
     """What its packages are built for: `cpython-311-x86_64-linux-gnu`."""
     frameworks: frozenset[str]
     """Names of those that it can import."""
+    packages: Mapping[str, str] = field(default_factory=dict)
+    """What is installed for it: canonical names and versions."""
+
+    def has(self, requirement: str) -> bool:
+        """Whether what it has will do; which extras were installed nobody knows."""
+        wanted = Requirement(requirement)
+        if wanted.marker is not None and not wanted.marker.evaluate():
+            return True
+        version = self.packages.get(canonicalize_name(wanted.name))
+        return (
+            version is not None
+            and not wanted.extras
+            and wanted.specifier.contains(version, prereleases=True)
+        )
 
 
 def examine(python: Path, environment: Mapping[str, str]) -> Interpreter:
@@ -49,7 +66,10 @@ def examine(python: Path, environment: Mapping[str, str]) -> Interpreter:
         ) from error
     has = set(found["modules"])
     names = (name for name, row in FRAMEWORKS.items() if has.issuperset(row.modules))
-    return Interpreter(python, str(found["abi"]), frozenset(names))
+    packages: dict[str, str] = {
+        canonicalize_name(name): str(version) for name, version in found["packages"].items()
+    }
+    return Interpreter(python, str(found["abi"]), frozenset(names), packages)
 
 
 def _reason(error: Exception) -> str:

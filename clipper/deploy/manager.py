@@ -1,7 +1,8 @@
 """What a container manager does: it starts, watches and stops the containers of replicas.
 
 A manager knows nothing of queries, restarts or back-off; the serving layer decides when to start
-another. Every container it ever started is gone when the daemon is, also after kill -9.
+another. Every container it ever started is gone when the daemon is; after kill -9, within a grace
+in which the daemon's next start may take it over.
 """
 
 from collections.abc import Collection, Sequence
@@ -43,7 +44,7 @@ class Container(Protocol):
 
     replica: ReplicaId
     address: str
-    """gRPC target: `unix:/path` or `127.0.0.1:49153`."""
+    """gRPC target: `unix:/path` or `172.18.0.2:7000`."""
     token: str
     """To be sent with every call."""
     identity: str
@@ -62,7 +63,7 @@ class ContainerManager(Protocol):
     name: str
 
     async def open(self) -> None:
-        """Check that containers can be run, and remove what a killed daemon left behind.
+        """Check that containers can be run; remove or take over what a killed daemon left behind.
 
         Raises:
             DeployError: they cannot; the message says what is missing.

@@ -3,9 +3,11 @@
     python -P probe.py MODULE...
 
 It writes one line of JSON: the name of the interpreter's binary interface, which packages are
-built for, and those of the modules that could be imported. None is.
+built for, those of the modules that could be imported, and all packages that are installed, with
+their versions. Nothing is imported.
 """
 
+import importlib.metadata
 import importlib.util
 import json
 import sys
@@ -22,7 +24,11 @@ def is_there(module: str) -> bool:
 
 def main(modules: list[str]) -> None:
     """Write what there is."""
-    found = {"abi": sysconfig.get_config_var("SOABI"), "modules": list(filter(is_there, modules))}
+    found = {
+        "abi": sysconfig.get_config_var("SOABI"),
+        "modules": list(filter(is_there, modules)),
+        "packages": {one.name: one.version for one in importlib.metadata.distributions()},
+    }
     sys.stdout.write(json.dumps(found) + "\n")
 
 

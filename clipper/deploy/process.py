@@ -131,7 +131,7 @@ class ProcessManager:
         mark = f"{running.mark}{number}."
         token = secrets.token_hex(16)
         python = python_in(environment) if environment else self._python
-        variables = variables_of(spec, python, running.sockets)
+        variables = variables_of(spec, python, running.sockets) | program.options
         variables |= {"CLIPPER_CONTAINER_TOKEN": token, MARK_VARIABLE: mark}
         try:
             if not is_ours(running.sockets):  # somebody tidied up the temporary files

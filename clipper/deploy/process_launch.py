@@ -16,8 +16,9 @@ from clipper.deploy.program import (
     ONE_THREAD,
     Code,
     containers_dir,
-    framework_code,
+    options_of,
     saved_model,
+    target_of,
     user_code,
 )
 
@@ -31,6 +32,8 @@ class Program:
     """What a replica runs, and what it needs for it."""
 
     code: Code
+    options: dict[str, str]
+    """What it is told of its model, as variables."""
     model: Path | None
     packages: tuple[str, ...]
     """Of an environment of its own; none are needed where the manager's interpreter will do."""
@@ -49,19 +52,26 @@ def program_of(spec: ContainerSpec, interpreter: Interpreter) -> Program:
             f"{spec.replica} asks for {', '.join(asked)}, which only Docker containers have",
             hint="Deploy it with the manager docker, or without that.",
         )
-    code = user_code(deployment) or framework_code(deployment.framework, containers_dir())
-    return Program(code, saved_model(deployment), packages_of(deployment, interpreter))
+    return Program(
+        target_of(deployment),
+        options_of(deployment, user_code(deployment)),
+        saved_model(deployment),
+        packages_of(deployment, interpreter),
+    )
 
 
 def packages_of(deployment: Deployment, interpreter: Interpreter) -> tuple[str, ...]:
     """The requirements of its environment: the SDK's, the framework's and the model's own.
+
+    None where the manager's interpreter has all that it needs.
 
     Raises:
         InvalidInput: a requirement is none.
     """
     own = check_requirements(deployment.requirements)
     framework = FRAMEWORKS.get(deployment.framework)
-    if not own and (framework is None or framework.name in interpreter.frameworks):
+    can_import = framework is None or framework.name in interpreter.frameworks
+    if can_import and all(map(interpreter.has, own)):
         return ()
     # The SDK's code comes by PYTHONPATH; what it needs does not.
     theirs = [*(requires(SDK) or ()), *(framework.requirements if framework else ())]

@@ -13,6 +13,7 @@ from clipper.frontend.failures import add_failures
 from clipper.frontend.guards import HostGuard, LastResort, OriginGuard, PeerGuard, TokenGuard
 from clipper.frontend.health import build_health
 from clipper.frontend.legacy import build_legacy
+from clipper.frontend.packages import build_packages
 from clipper.frontend.scrape import scrape
 from clipper.serving.services import Services
 
@@ -34,6 +35,8 @@ def build_admin_app(
         redirect_slashes=False,
     )
     app.include_router(build_api(services))
+    if services.packages is not None:
+        app.include_router(build_packages(services.packages))
     app.include_router(build_legacy(services))
     app.include_router(build_health(services.readiness))
     _add_metrics(app, services)

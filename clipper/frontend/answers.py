@@ -1,11 +1,12 @@
 """What `/api/v1` gives: our nouns as clients see them."""
 
+from dataclasses import asdict
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from clipper.abstraction.latency import Profile
-from clipper.core.types import DEFAULT_BATCH_SIZE, Application, Model, ModelId
+from clipper.core.types import DEFAULT_BATCH_SIZE, Application, Deployment, Model, ModelId
 from clipper.selection.policy import Comparison, Mean
 from clipper.serving.deployment import Progress
 from clipper.serving.figures import ApproximationFigures
@@ -49,14 +50,34 @@ class ApplicationAnswer(BaseModel):
 class DeploymentAnswer(BaseModel):
     """How the replicas of a model version are started."""
 
-    model_config = ConfigDict(from_attributes=True)
-
     manager: str
     framework: str
     path: str
     model_data: str
     replicas: int
     image: str
+    requirements: list[str]
+    output: str
+    gpus: list[str]
+    memory_bytes: int
+    cpus: float
+    network: str
+
+    @classmethod
+    def of(cls, deployment: Deployment) -> Self:
+        """The deployment as clients see it."""
+        lists = {"requirements": list(deployment.requirements), "gpus": list(deployment.gpus)}
+        return cls(**asdict(deployment) | lists)
+
+
+class DescriptionAnswer(BaseModel):
+    """What a container says of its model, for people to read."""
+
+    model: str = Field(examples=["scikit-learn 1.9.1, RandomForestClassifier"])
+    input_form: str = Field(examples=["float64[30]"])
+    output_form: str
+
+    model_config = ConfigDict(from_attributes=True)
 
 
 class ReplicaCounts(BaseModel):
@@ -160,7 +181,7 @@ class ModelAnswer(BaseModel):
                 else None
             ),
             is_current=is_current,
-            deployment=DeploymentAnswer.model_validate(deployment) if deployment else None,
+            deployment=DeploymentAnswer.of(deployment) if deployment else None,
             replicas=ReplicaCounts(wanted=wanted, ready=ready),
         )
 
@@ -188,6 +209,7 @@ class ReplicaState(BaseModel):
     index: int
     state: str = Field(description="starting, ready, backing_off or stopping")
     identity: str = Field(examples=["pid 4711"])
+    gpus: str = Field(description="its set of GPUs; empty where it asks for none")
     restarts: int
     last_exit: str
     batch_size_limit: int = Field(description="queries in a batch at the most; 0: takes none now")
@@ -205,6 +227,7 @@ class ReplicaState(BaseModel):
             index=status.replica.index,
             state=status.state,
             identity=status.identity,
+            gpus=status.gpus,
             restarts=status.restarts,
             last_exit=status.last_exit,
             batch_size_limit=figures.limit if figures else 0,
@@ -224,6 +247,7 @@ class ModelDetails(ModelAnswer):
         "was empty, the wait for a fuller one was over, ...",
     )
     approximate_cache_state: ApproximateCacheState | None = None
+    description: DescriptionAnswer | None = None
     replica_states: list[ReplicaState] = []
 
 
@@ -328,11 +352,17 @@ class DeploymentProgress(BaseModel):
     model: str = Field(examples=["digits:2"])
     phase: str
     elapsed_s: float
+    last_line: str = Field(description="what its first replica, or who prepares it, wrote last")
 
     @classmethod
-    def of(cls, model: ModelId, progress: Progress) -> Self:
+    def of(cls, model: ModelId, progress: Progress, last_line: str) -> Self:
         """The deployment as clients see it."""
-        return cls(model=str(model), phase=progress.phase, elapsed_s=progress.elapsed_s)
+        return cls(
+            model=str(model),
+            phase=progress.phase,
+            elapsed_s=progress.elapsed_s,
+            last_line=last_line,
+        )
 
 
 class StoreStatus(BaseModel):

@@ -14,6 +14,7 @@ from clipper.frontend.answers import (
     ApproximateCacheState,
     ComparisonAnswer,
     DeploymentProgress,
+    DescriptionAnswer,
     ErrorAnswer,
     LogAnswer,
     ModelAnswer,
@@ -87,8 +88,11 @@ def _add_status(router: APIRouter, services: Services) -> None:
     @router.get("/deployments", tags=["models"])
     async def deployments() -> list[DeploymentProgress]:
         """Deployments on their way."""
-        in_progress = services.deployer.in_progress
-        return [DeploymentProgress.of(model, in_progress[model]) for model in sorted(in_progress)]
+        in_progress = sorted(services.deployer.in_progress.items())
+        return [
+            DeploymentProgress.of(model, progress, await services.fleet.last_line(model))
+            for model, progress in in_progress
+        ]
 
 
 def _add_applications(router: APIRouter, services: Services) -> None:
@@ -171,7 +175,12 @@ def _add_models(router: APIRouter, services: Services) -> None:
         if model.deployment is None:
             await catalogue.add_model(model, keeps_current=asked.keep_current)
         else:
-            await services.deployer.deploy(model, asked.timeout_s, keeps_current=asked.keep_current)
+            await services.deployer.deploy(
+                model,
+                asked.timeout_s,
+                keeps_current=asked.keep_current,
+                unsaid=asked.unsaid(),
+            )
         return _summary(services, catalogue.model(model.id))
 
     @router.get("/models/{name}", tags=["models"])
@@ -245,12 +254,14 @@ def _summary(services: Services, model: Model) -> ModelAnswer:
 async def _details(services: Services, model: ModelId) -> ModelDetails:
     figures = await services.figures()
     summary = _summary(services, services.catalogue.model(model))
-    states = [ReplicaState.of(status) for status in services.fleet.status(model)]
+    statuses = services.fleet.status(model)
+    said = [status.description for status in statuses if status.description.model]
     stats, approximation = figures.metrics.model(model), figures.approximations.get(model)
     near = approximation and ApproximateCacheState.of(approximation, stats.approximate_hits)
     return ModelDetails(
         **dict(summary),
         batches_ended_by=stats.endings,
         approximate_cache_state=near,
-        replica_states=states,
+        description=DescriptionAnswer.model_validate(said[0]) if said else None,
+        replica_states=[ReplicaState.of(status) for status in statuses],
     )

@@ -27,6 +27,7 @@ from clipper.core.errors import (
     Unanswered,
     UnknownApplication,
     UnknownModel,
+    UnknownPackage,
     UnknownQuery,
 )
 from clipper.frontend.body import shown
@@ -38,6 +39,7 @@ STATUS: Mapping[type[ClipperError], int] = {
     RequestError: 400,
     UnknownApplication: 404,
     UnknownModel: 404,
+    UnknownPackage: 404,
     UnknownQuery: 404,
     AlreadyExists: 409,
     Incompatible: 409,

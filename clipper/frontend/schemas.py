@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from clipper.core.errors import InvalidInput
+from clipper.core.requirements import LINES_MAX, check_requirements
 from clipper.core.types import (
     DEFAULT_BATCH_SIZE,
     NO_CONTAINER,
@@ -16,6 +18,7 @@ from clipper.core.types import (
 from clipper.frontend import keys
 from clipper.selection.losses import LOSSES
 from clipper.serving.checks import MAX_HEDGING, MAX_REPLICAS, MAX_WAIT_MS, check_name
+from clipper.serving.deployment import Unsaid
 
 INT32_MAX = 2**31 - 1
 
@@ -137,13 +140,16 @@ class DeploymentRequest(Request):
     """How the replicas of a model version are started."""
 
     manager: Literal["process", "docker"] = "process"
-    framework: str = Field(examples=["sklearn"])
+    framework: str = Field("", description="found by its looks where empty", examples=["sklearn"])
     path: Path = Field(examples=["/srv/models/digits.joblib"])
     model_data: Path = ""
     replicas: int = Field(1, ge=1, le=MAX_REPLICAS)
     image: str = Field("", description="docker only; empty is the framework's own")
-    requirements: list[str] = Field(
-        [], max_length=1000, description="packages that the model needs, as lines of pip's"
+    requirements: list[str] | None = Field(
+        None,
+        max_length=LINES_MAX,
+        description="packages that the model needs, lines of pip's; by default those that its "
+        "folder names in requirements.txt",
     )
     output: str = Field("", max_length=256, examples=["predict_proba"])
     gpus: list[str] = Field(
@@ -159,11 +165,13 @@ class DeploymentRequest(Request):
         """What is asked for, as our noun.
 
         Raises:
-            InvalidInput: the framework's name cannot be one.
+            InvalidInput: the framework's name, or a requirement, cannot be one.
         """
-        check_name("framework", self.framework)
+        if self.framework:
+            check_name("framework", self.framework)
         asked = self.model_dump()
-        asked |= {key: tuple(asked[key]) for key in ("requirements", "gpus")}
+        requirements = check_requirements(self.requirements or ())
+        asked |= {"requirements": requirements, "gpus": tuple(self.gpus)}
         return Deployment(**asked)
 
 
@@ -198,7 +206,9 @@ class ModelRequest(Request):
 
     name: Name
     version: Version
-    input_type: InputTypeName
+    input_type: InputTypeName | None = Field(
+        None, description="with a deployment, the model itself says by default"
+    )
     labels: list[str] = Field([], description="for your own use")
     batch_size: int = Field(DEFAULT_BATCH_SIZE, description="a fixed one, or -1 to let it be found")
     batching: BatchingRequest | None = None
@@ -208,10 +218,21 @@ class ModelRequest(Request):
     approximate_cache: ApproximateCacheRequest | None = None
     deployment: DeploymentRequest | None = None
     container_name: str | None = None
-    timeout_s: float = Field(120.0, gt=0, le=3600, description="how long it may take to come up")
+    timeout_s: float | None = Field(
+        None,
+        gt=0,
+        le=3600,
+        description="how long it may take to come up; by default 120 s from when what it needs is "
+        "installed",
+    )
     keep_current: bool = Field(
         False, description="leave the version that is current so: this one is to be tried first"
     )
+
+    def unsaid(self) -> Unsaid:
+        """What is left to the model."""
+        finds = self.deployment is not None and self.deployment.requirements is None
+        return Unsaid(input_type=self.input_type is None, requirements=finds)
 
     def model(self) -> Model:
         """What is asked for, as our noun.
@@ -223,9 +244,13 @@ class ModelRequest(Request):
         batching = keys.batching_of(self.batch_size, asked)
         near = self.approximate_cache.model_dump() if self.approximate_cache else None
         deployment = self.deployment.deployment() if self.deployment else None
+        if self.input_type is None and deployment is None:
+            raise InvalidInput(
+                "input_type is missing.", hint="Only a model that is deployed can say it itself."
+            )
         return Model(
             ModelId(self.name, self.version),
-            InputType.parse(self.input_type),
+            InputType.parse(self.input_type or InputType.FLOATS),
             tuple(self.labels),
             self.container_name or _container_name(deployment),
             model_data_path=deployment.path if deployment else "",

@@ -7,6 +7,8 @@ what was wrong, and the replica stays usable.
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import accumulate
+from operator import mul
 from struct import Struct
 from typing import Any
 
@@ -30,6 +32,8 @@ ITEM_BYTES = {InputType.INTEGERS: 4, InputType.FLOATS: 4, InputType.DOUBLES: 8}
 MAX_DIMENSIONS = 32
 MAX_EMPTY = 1_000_000
 """Lists that outputs without a single number may make."""
+MAX_VALUES = 1 << 21
+"""Values and lists in the outputs of one batch: to make more would hold up everybody's queries."""
 ID_TAG = bytes([Batch.ID_FIELD_NUMBER << 3])
 DATA_TAG = bytes([Batch.DATA_FIELD_NUMBER << 3 | 2])
 """What these fields begin with in a message: their number, and what kind of value follows."""
@@ -147,14 +151,34 @@ def _numbers(outputs: Outputs) -> list[Output]:
         raise ModelFailed(
             f"The container sent {len(outputs.data)} bytes for outputs of shape {list(shape)}."
         ) from None
+    _check_values(sum(accumulate(shape, mul)))
     if dtype.kind == "f" and not np.isfinite(array).all():
         raise ModelFailed("The model's output has NaN or Infinity in it.")
     return [output_of(value) for value in array.tolist()]
 
 
+def _check_values(count: int) -> None:
+    if count > MAX_VALUES:
+        raise ModelFailed(
+            f"The model's outputs for one batch have more than {MAX_VALUES} values and lists."
+        )
+
+
+def _values_in(text: bytes) -> int:
+    """How many there are at most in JSON text, or how far they were counted when it was enough."""
+    count = 0
+    for start in range(0, len(text) if len(text) > MAX_VALUES else 0, MAX_VALUES):
+        part = text[start : start + MAX_VALUES]
+        count += sum(map(part.count, (b",", b"[", b"{")))  # each has one of these before it
+        if count > MAX_VALUES:
+            break
+    return count
+
+
 def _texts(outputs: Outputs) -> list[Output]:
     if len(outputs.lengths) != outputs.size or sum(outputs.lengths) != len(outputs.data):
         raise ModelFailed("The container sent texts whose lengths do not add up.")
+    _check_values(_values_in(outputs.data))
     read = parse_text if outputs.type == TEXTS[0] else parse_json
     data, start, texts = outputs.data, 0, []
     try:

@@ -13,21 +13,26 @@ import grpc
 
 from clipper.core.errors import ModelFailed, ReplicaFailed
 from clipper.core.tasks import Tasks
-from clipper.core.types import BatchOutputs, Input, InputType, ReplicaId
+from clipper.core.types import BatchOutputs, Description, Input, InputType, ReplicaId
 from clipper.rpc import health_pb2
 from clipper.rpc.columns import decode_outputs, encode_batch
 from clipper.rpc.lane import Lane
-from clipper.rpc.model_pb2 import BatchResult, DescribeRequest, Description
+from clipper.rpc.model_pb2 import BatchResult, DescribeRequest
+from clipper.rpc.model_pb2 import Description as WireDescription
 from clipper.rpc.model_pb2 import InputType as WireType
 from clipper.rpc.stream import GrpcStream, broken_off
 
 SERVICE = "clipper.v1.Model"
 PROTOCOL = 1
-MAX_MESSAGE_BYTES = 256 * 1024 * 1024
+TEXT_CHARS = 500
+"""So much is kept of what a container says of itself."""
+MAX_BATCH_BYTES = 256 * 1024 * 1024
+MAX_RESULT_BYTES = 64 * 1024 * 1024
+"""What comes from a container is not trusted, and held in memory several times."""
 
 OPTIONS = [
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_BATCH_BYTES),
+    ("grpc.max_receive_message_length", MAX_RESULT_BYTES),
     # A stopped container still holds its connection; only unanswered pings tell.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -53,7 +58,9 @@ class GrpcReplica:
     ) -> None:
         self.id = replica
         self.input_type = input_type
-        """None until it is connected where the model itself is to say."""
+        """What is sent; None where the model is to say, until somebody has settled it."""
+        self.description = Description()
+        """What it says of itself, once it is connected."""
         self._token = token
         self._is_near = address.startswith("unix:")
         """Whether a path that it names is a path here."""
@@ -77,6 +84,7 @@ class GrpcReplica:
         except grpc.aio.AioRpcError as error:
             raise broken_off(self.id, error) from error
         self._check(description)
+        self.description = _described(description)
         if description.lane and self._is_near:
             self._way = await Lane.open(self.id, description.lane, self._token)
         else:
@@ -103,25 +111,23 @@ class GrpcReplica:
                 return
         raise ReplicaFailed(f"{self.id} ended before it was ready.")
 
-    async def _describe(self) -> Description:
+    async def _describe(self) -> WireDescription:
         call = self._channel.unary_unary(
             f"/{SERVICE}/Describe",
             request_serializer=DescribeRequest.SerializeToString,
-            response_deserializer=Description.FromString,
+            response_deserializer=WireDescription.FromString,
         )
-        description: Description = await call(DescribeRequest(), metadata=self._metadata)
+        description: WireDescription = await call(DescribeRequest(), metadata=self._metadata)
         return description
 
-    def _check(self, description: Description) -> None:
+    def _check(self, description: WireDescription) -> None:
         if description.protocol != PROTOCOL:
             raise ReplicaFailed(
                 f"{self.id} speaks version {description.protocol} of the container protocol; "
                 f"this daemon speaks {PROTOCOL}."
             )
-        taken = WireType.Name(description.input_type).lower()
-        if self.input_type is None:
-            self.input_type = InputType(taken) if description.input_type else InputType.FLOATS
-        elif description.input_type and taken != self.input_type:
+        taken = _input_type(description)
+        if taken and self.input_type and taken is not self.input_type:
             raise ReplicaFailed(f"{self.id} takes {taken}; it was deployed for {self.input_type}.")
 
     async def predict(self, inputs: Sequence[Input]) -> BatchOutputs:
@@ -132,7 +138,7 @@ class GrpcReplica:
             ReplicaFailed: the connection broke.
         """
         assert self._way is not None, "not connected"
-        assert self.input_type is not None, "not connected"
+        assert self.input_type is not None, "not settled"
         batch_id = self._batch_id = self._batch_id + 1
         result = await self._way.exchange(encode_batch(batch_id, self.input_type, inputs))
         if result.id != batch_id:
@@ -166,3 +172,14 @@ class GrpcReplica:
         if self._way is not None:
             await self._way.close()
         await self._channel.close()
+
+
+def _described(description: WireDescription) -> Description:
+    texts = (description.model, description.input_form, description.output_form)
+    return Description(_input_type(description), *(text[:TEXT_CHARS] for text in texts))
+
+
+def _input_type(description: WireDescription) -> InputType | None:
+    """What it takes, where it says so and we know it."""
+    named = {WireType.Value(input_type.name): input_type for input_type in InputType}
+    return named.get(description.input_type)

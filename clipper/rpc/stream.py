@@ -26,17 +26,25 @@ class GrpcStream:
         self._tasks = Tasks()
         self._awaited: asyncio.Future[BatchResult] = asyncio.get_running_loop().create_future()
         """The result of the batch that is out."""
+        self._out = 0
+        """Batches whose results have not come."""
         self._end: ReplicaFailed | None = None
         """Why nothing more is read."""
         self._tasks.spawn(f"read {replica}", self._read())
 
     async def _read(self) -> None:
-        """Hand over results until the stream ends."""
+        """Hand over results until the stream ends, or has one that nobody asked for.
+
+        A container that sends without being asked would keep us from everything else.
+        """
         try:
-            while (result := await self._call.read()) is not grpc.aio.EOF:
+            while (result := await self._call.read()) is not grpc.aio.EOF and self._out:
+                self._out -= 1
                 if not self._awaited.done():
                     self._awaited.set_result(result)
-            self._end = ReplicaFailed(f"{self._replica} broke off its stream.")
+            done = "broke off its stream" if result is grpc.aio.EOF else "sent a result too many"
+            self._end = ReplicaFailed(f"{self._replica} {done}.")
+            self._call.cancel()
         except grpc.aio.AioRpcError as error:
             self._end = broken_off(self._replica, error)
         if not self._awaited.done():
@@ -52,6 +60,7 @@ class GrpcStream:
         if self._end is not None:
             raise self._end
         self._awaited = awaited = asyncio.get_running_loop().create_future()
+        self._out += 1
         try:
             await self._call.write(batch)
         except grpc.aio.AioRpcError as error:
@@ -66,7 +75,7 @@ class GrpcStream:
             ReplicaFailed: always.
         """
         code, details = await self._call.code(), await self._call.details()
-        raise ReplicaFailed(f"{self._replica} broke off: {code.name}: {details}")
+        raise self._end or ReplicaFailed(f"{self._replica} broke off: {code.name}: {details}")
 
     async def close(self) -> None:
         """Let go of it."""

@@ -4,17 +4,23 @@ Either this process asks the replica itself, or other processes do so in its ste
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from clipper.abstraction.dispatcher import Dispatcher, Replica
 from clipper.abstraction.layer import ServedModel
-from clipper.core.types import InputType, ReplicaId
+from clipper.core.types import Description, InputType, ReplicaId
 from clipper.deploy.manager import Container
 from clipper.serving.figures import ReplicaFigures
 
 
 class ReplicaLink(Replica, Protocol):
     """A connection to a container."""
+
+    input_type: InputType | None
+    """What is sent over it; None where the model is to say, until `connected` has settled it."""
+    description: Description
+    """What the container says of itself, once it is connected."""
 
     async def connect(self) -> None:
         """Return when the model is loaded; raises ReplicaFailed."""
@@ -55,6 +61,18 @@ class Attachment(Protocol):
 Attach = Callable[[ReplicaLink, ServedModel, Container], Attachment]
 
 
+async def connected(link: ReplicaLink, served: ServedModel) -> None:
+    """Connect, and settle the input type where that was left to the model.
+
+    Raises:
+        ReplicaFailed: nobody is there, or not who was expected.
+    """
+    await link.connect()
+    if link.input_type is None:
+        link.input_type = link.description.input_type or served.model.input_type
+        served.adopt(replace(served.model, input_type=link.input_type))
+
+
 class Here:
     """This process asks the replica itself."""
 
@@ -66,7 +84,7 @@ class Here:
         self._dispatcher: Dispatcher | None = None
 
     async def connect(self) -> None:
-        await self._link.connect()
+        await connected(self._link, self._served)
         self._dispatcher = self._served.dispatcher(self._link)
 
     async def serve(self) -> None:

@@ -76,6 +76,10 @@ class Files(NamedTuple):
     """Those of processes that there are no more of, to be taken over."""
     decisions: Path | None = None
     """The log of what policies have learned, which all processes append to."""
+    packages: Path | None = None
+    """The main process's: models that clients have sent."""
+    logs: Path | None = None
+    """The main process's: what replicas have printed."""
 
     @classmethod
     def of(cls, settings: Settings, journal: str) -> Self:
@@ -84,13 +88,16 @@ class Files(NamedTuple):
         Where the store ends with the process, so do the ids of queries, and with them the journal.
         """
         decisions = Path(settings.decision_log) if settings.decision_log else None
+        folder = Path(settings.data_dir)
+        folders = folder / "packages", folder / "logs"
         if settings.store.startswith("memory:"):
-            return cls(None, (), decisions)
-        folder, workers = Path(settings.data_dir), settings.workers
+            return cls(None, (), decisions, *folders)
+        workers = settings.workers
         names = [f"journal-{number}" for number in range(workers)] if workers > 1 else ["journal"]
         others = [path for path in sorted(folder.glob("journal*")) if path.suffix != ".old"]
         inherited = [path for path in others if path.name not in names]
-        return cls(folder / journal, inherited if journal == names[0] else (), decisions)
+        inherited = inherited if journal == names[0] else []
+        return cls(folder / journal, inherited, decisions, *folders)
 
 
 class Gone(NamedTuple):

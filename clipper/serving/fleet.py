@@ -6,12 +6,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from clipper.abstraction.layer import ModelAbstractionLayer
 from clipper.core.config import Config
-from clipper.core.errors import DeployError, InvalidInput, UnknownModel
+from clipper.core.errors import ClipperError, DeployError, InvalidInput, UnknownModel
 from clipper.core.tasks import Tasks, supervise
-from clipper.core.types import Deployment, Model, ModelId, ReplicaId
+from clipper.core.types import Deployment, InputType, Model, ModelId, ReplicaId
 from clipper.deploy.manager import Container, ContainerManager, ContainerSpec
 from clipper.serving.attachment import Attach, Connector, Here
 from clipper.serving.replicas import Keeper, ReplicaStatus
+
+LOADING_S = 120.0
+"""How long a deploy waits for a model to load, where nothing else is said."""
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +38,12 @@ class Fleet:
         self._lives: dict[Keeper, asyncio.Task[None]] = {}
         self._tasks = Tasks()
         self._opening: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def opened(self) -> Sequence[ContainerManager]:
+        """The managers that have started something, or may have."""
+        opening = self._opening.items()
+        return [self._managers[name] for name, task in opening if task.done() and _is_open(task)]
 
     def reconcile(self, config: Config) -> None:
         """Start and stop replicas until there are those that the configuration wants."""
@@ -68,8 +77,11 @@ class Fleet:
             )
         return deployment
 
-    def _keep(self, replica: ReplicaId, model: Model, deployment: Deployment) -> Keeper:
-        spec = ContainerSpec(replica, model.input_type, deployment)
+    def _keep(
+        self, replica: ReplicaId, model: Model, deployment: Deployment, *, is_asked: bool = False
+    ) -> Keeper:
+        """Where the model is asked what it takes, its record says what it is taken to say."""
+        spec = ContainerSpec(replica, None if is_asked else model.input_type, deployment)
         served = self._layer.add(model)
         keeper = Keeper(spec, served, self._start, self._connector, self._attach)
         self._keepers[replica] = keeper
@@ -90,9 +102,18 @@ class Fleet:
         return await self._managers[name].start(spec)
 
     async def try_out(
-        self, model: Model, timeout_s: float, commit: Callable[[], Awaitable[None]]
+        self,
+        model: Model,
+        timeout_s: float | None,
+        commit: Callable[[InputType], Awaitable[None]],
+        *,
+        is_asked: bool = False,
     ) -> None:
         """Start a version's first replica, and keep it if it gets ready and the commit succeeds.
+
+        The commit is told what the model takes: what its record says, unless it `is_asked` and
+        says something else. The timeout is for all of it; by default, only for what comes after
+        packages were installed.
 
         Raises:
             DeployError: it did not get ready; nothing of it is left.
@@ -100,10 +121,10 @@ class Fleet:
         """
         replica, deployment = ReplicaId(model.id, 0), self._deployment(model)
         self._trials.add(model.id)
-        keeper = self._keep(replica, model, deployment)
+        keeper = self._keep(replica, model, deployment, is_asked=is_asked)
         try:
             await self._first_ready(keeper, timeout_s)
-            await commit()
+            await commit(keeper.served.model.input_type)
         except BaseException:
             self._keepers.pop(replica, None)
             keeper.stop()
@@ -119,7 +140,11 @@ class Fleet:
             if replica.model in self._trials:
                 keeper.stop()
 
-    async def _first_ready(self, keeper: Keeper, timeout_s: float) -> None:
+    async def _first_ready(self, keeper: Keeper, timeout_s: float | None) -> None:
+        if timeout_s is None:  # installing packages takes what it takes, and has a limit of its own
+            first = asyncio.FIRST_COMPLETED
+            await asyncio.wait((keeper.first_launch, keeper.first_ready), return_when=first)
+            timeout_s = LOADING_S
         try:
             async with asyncio.timeout(timeout_s):
                 await asyncio.shield(keeper.first_ready)
@@ -151,6 +176,14 @@ class Fleet:
         if keeper is None:
             raise UnknownModel(f"There is no replica {replica}.")
         return await self._managers[keeper.manager].logs(replica, tail)
+
+    async def last_line(self, model: ModelId) -> str:
+        """What the first replica of a version wrote last; empty where that cannot be known."""
+        try:
+            lines = await self.logs(ReplicaId(model, 0), 1)
+        except ClipperError:
+            return ""
+        return lines[0] if lines else ""
 
     async def close(self) -> None:
         """Stop every replica, the batches in hand answered, then the managers."""

@@ -12,13 +12,13 @@ ready.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from clipper.abstraction.layer import ServedModel
 from clipper.core.errors import ClipperError, DeployError, ReplicaFailed
 from clipper.core.tasks import Tasks
-from clipper.core.types import ReplicaId
+from clipper.core.types import Description, ReplicaId
 from clipper.deploy.manager import Container, ContainerSpec, Exit
 from clipper.serving.attachment import Attach, Attachment, Connector, Here
 from clipper.serving.figures import ReplicaFigures
@@ -38,7 +38,7 @@ LOADING_MAX_S = 900.0
 LAST_BATCH_S = 10.0
 """How long a replica that is to stop may take for the batch in hand."""
 STOP_GRACE_S = 5.0
-EXIT_GRACE_S = 0.5
+EXIT_GRACE_S = 1.0
 """How long a broken connection may wait for the exit code that explains it."""
 
 
@@ -53,6 +53,10 @@ class ReplicaStatus:
     last_exit: str
     figures: ReplicaFigures | None
     """None while it takes no batches."""
+    description: Description
+    """Of the last container that was ready."""
+    gpus: str
+    """Its set of GPUs; empty where it asks for none."""
 
 
 class Keeper:
@@ -74,8 +78,11 @@ class Keeper:
         self.identity = ""
         self.restarts = 0
         self.last_exit = ""
+        self.description = Description()
         self.first_ready: asyncio.Future[None] = loop.create_future()
         """Settled when the first life gets ready, or fails to; awaited by who deploys."""
+        self.first_launch: asyncio.Future[None] = loop.create_future()
+        """Settled when the first container runs; before, its packages may have to be installed."""
         self.first_ready.add_done_callback(lambda done: done.exception())
         self._spec = spec
         self._start = start
@@ -129,6 +136,8 @@ class Keeper:
         if container is None:
             return
         self.identity = container.identity
+        if not self.first_launch.done():
+            self.first_launch.set_result(None)
         exited = self._spawn("watch", container.wait())
         link = self._connector(
             self.replica, self._spec.input_type, container.address, container.token
@@ -138,7 +147,7 @@ class Keeper:
             connecting = self._spawn("connect", self._connect(attachment))
             if await self._outlives(connecting, exited):
                 self._attachment = attachment
-                self._became_ready()
+                self._became_ready(link.description)
                 serving = self._spawn("dispatch", attachment.serve())
                 broken = self._spawn("hear", attachment.broken())
                 if not await self._outlives(serving, exited, broken):
@@ -205,8 +214,11 @@ class Keeper:
             raise error
         raise ReplicaFailed(f"{self.replica} broke off: {error!r}") from error
 
-    def _became_ready(self) -> None:
+    def _became_ready(self, description: Description) -> None:
         self._move("ready")
+        self.description = description
+        # Whatever the model was to say of it: the next container has to take the same.
+        self._spec = replace(self._spec, input_type=self.served.model.input_type)
         extra = {"action": "replica_ready", "replica": str(self.replica)}
         log.info("%s is ready (%s)", self.replica, self.identity, extra=extra)
         if not self.first_ready.done():
@@ -235,6 +247,8 @@ class Keeper:
             restarts=self.restarts,
             last_exit=self.last_exit,
             figures=None if self._attachment is None else self._attachment.figures(),
+            description=self.description,
+            gpus=self._spec.deployment.gpus_of(self.replica.index),
         )
 
 

@@ -3,15 +3,18 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 from clipper.core.config import Config
 from clipper.core.errors import StateError
 from clipper.core.tasks import Tasks, supervise
 from clipper.core.types import ModelId
+from clipper.deploy.log_folder import LogFolder
 from clipper.deploy.manager import ContainerManager
+from clipper.deploy.packages import Packages
 from clipper.serving.attachment import Connector
 from clipper.serving.catalogue import Catalogue
 from clipper.serving.deployment import Deployer
@@ -21,6 +24,7 @@ from clipper.serving.figures import Figures
 from clipper.serving.fleet import Fleet
 from clipper.serving.ids import QueryIds
 from clipper.serving.opening import open_when_there
+from clipper.serving.tidying import Forget, Tidier
 from clipper.serving.workforce import Alone, Workforce
 from clipper.state.registry import Registry
 from clipper.state.store import Store
@@ -75,6 +79,9 @@ class Services:
         self.fleet = Fleet(managers, connector, engine.layer, self.workforce.attach)
         self.catalogue = Catalogue(Registry(store), engine.states, self._adopt)
         self.deployer = Deployer(self.catalogue, self.fleet, engine.layer)
+        self.packages = Packages(files.packages) if files and files.packages else None
+        self._logs = LogFolder(files.logs) if files and files.logs else None
+        self._tidier = Tidier(self._forgets)
         self._tasks = Tasks()
         self._probed = 0.0
         self._looked = asyncio.Event()
@@ -83,6 +90,7 @@ class Services:
     def start(self) -> None:
         """Open the store in the background, load what it holds, and keep in step with it."""
         self._tasks.spawn("store", supervise("store", self._open))
+        self._tasks.spawn("tidy up", supervise("tidy up", self._tidier.run))
 
     async def first_look(self) -> None:
         """Return when what the store holds is served, or cannot be for now."""
@@ -139,7 +147,22 @@ class Services:
         """Serve what the configuration says, from the next query on."""
         gone = self.engine.adopt(config, self.deployer.in_progress)
         self.fleet.reconcile(config)
+        if gone.models:
+            self._tidier.deleted()
         await self.workforce.adopt(config, gone)
+
+    def _forgets(self) -> Sequence[Forget]:
+        """What no version needs, nor one that is being deployed, can go."""
+        in_progress, config = self.deployer.in_progress, self.catalogue.config
+        if not self.catalogue.is_loaded:
+            return []
+        deployments = [one.deployment for one in in_progress.values()] + config.deployments()
+        forgets: list[Forget] = [partial(one.forget, deployments) for one in self.fleet.opened]
+        if self.packages is not None:
+            forgets.append(partial(self.packages.forget, deployments))
+        if self._logs is not None:
+            forgets.append(partial(self._logs.forget, {*in_progress, *config.models}))
+        return forgets
 
     async def judged_elsewhere(
         self, app: str, query_id: int, label: Any, context: str | None

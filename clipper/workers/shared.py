@@ -10,7 +10,7 @@ from typing import Protocol
 from clipper.abstraction.layer import ServedModel
 from clipper.core.errors import ReplicaFailed
 from clipper.deploy.manager import Container
-from clipper.serving.attachment import ReplicaLink
+from clipper.serving.attachment import ReplicaLink, connected
 from clipper.serving.figures import ReplicaFigures
 from clipper.workers.messages import Post
 
@@ -50,7 +50,7 @@ class Shared:
         self._end.add_done_callback(lambda end: end.cancelled() or end.exception())
 
     async def connect(self) -> None:
-        await self._link.connect()
+        await connected(self._link, self._served)
         self._is_posted = True
         container = self._container
         index, model = self._link.id.index, self._served.model

@@ -1,14 +1,19 @@
-"""Backends for the contract suites; a service that is not there skips its tests by name."""
+"""Backends for the contract suites; what is not there skips its tests by name."""
 
 import os
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from tests.fakes.languages import LANGUAGES, Start, command_of
 from tests.fakes.needs import missing
+from tests.fakes.sdk_process import Client, Program
+
+LISTEN = {"unix": "unix:{folder}/s", "tcp": "127.0.0.1:0"}
 
 
 @pytest.fixture
@@ -31,3 +36,43 @@ async def redis_prefix(redis_url: str) -> AsyncIterator[str]:
     if keys:
         await client.unlink(*keys)
     await client.aclose()
+
+
+@pytest.fixture(params=LANGUAGES)
+def language(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=LISTEN)
+def listen(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return LISTEN[request.param].format(folder=tmp_path)
+
+
+@pytest.fixture
+async def start(language: str, listen: str, tmp_path: Path) -> AsyncIterator[Start]:
+    """Start the linear model with these settings; kills what is left of it."""
+    programs: list[Program] = []
+
+    async def start(**settings: str) -> Program:
+        settings = {"LISTEN": listen, "READY_FILE": str(tmp_path / "ready"), **settings}
+        environment = {f"CLIPPER_CONTAINER_{name}": value for name, value in settings.items()}
+        programs.append(await Program.run(tmp_path, *command_of(language), **environment))
+        return programs[-1]
+
+    yield start
+    for program in programs:
+        program.kill()
+        await program.ended()
+
+
+@pytest.fixture
+async def program(start: Start) -> Program:
+    """A container that sums."""
+    return await start(NAME="sum")
+
+
+@pytest.fixture
+async def client(program: Program) -> AsyncIterator[Client]:
+    """A client of it."""
+    async with Client(await program.ready()) as client:
+        yield client

@@ -18,6 +18,8 @@ class Script:
     lines: tuple[str, ...] = ()
     exits_with: int | None = None
     ignores_sigterm: bool = False
+    installing_s: float = 0.0
+    """How long it takes before it can be started."""
 
 
 SERVES = Script(("Serving",))
@@ -26,8 +28,9 @@ SERVES = Script(("Serving",))
 class FakeContainer:
     """Runs until it is stopped, or ended by the test or its script."""
 
-    def __init__(self, replica: ReplicaId, number: int, script: Script) -> None:
-        self.replica = replica
+    def __init__(self, spec: ContainerSpec, number: int, script: Script) -> None:
+        self.spec = spec
+        self.replica = spec.replica
         self.address = f"unix:/fake/{number}.sock"
         self.token = f"token {number}"
         self.identity = f"fake {number}"
@@ -85,7 +88,9 @@ class FakeManager:
         if not self._is_open:
             raise DeployError(f"{spec.replica} cannot be started: its manager is closed")
         script = self._scripts.get(path, SERVES)
-        container = FakeContainer(spec.replica, next(self._numbers), script)
+        if script.installing_s:
+            await asyncio.sleep(script.installing_s)
+        container = FakeContainer(spec, next(self._numbers), script)
         self.started.append(container)
         self._lines.setdefault(spec.replica, []).extend(script.lines)
         return container

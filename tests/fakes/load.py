@@ -59,7 +59,9 @@ class Caller:
 class Load:
     """Callers at work, until `stop`; what they saw is safe to look at all the while."""
 
-    def __init__(self, port: int, app: str, callers: int, make: Callable[[int], Any]) -> None:
+    def __init__(
+        self, port: int, app: str, callers: int, make: Callable[[int], Any], pause_s: float = 0.0
+    ) -> None:
         """`make` gives the input of the query of each number."""
         self.answers: list[Answer] = []
         self.refused = 0
@@ -69,6 +71,7 @@ class Load:
         self._port = port
         self._app = app
         self._make = make
+        self._pause_s = pause_s
         self._numbers = count()
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._call) for _ in range(callers)]
@@ -87,6 +90,7 @@ class Load:
     def _call(self) -> None:
         caller = Caller(self._port)
         while not self._stopping.is_set():
+            self._stopping.wait(self._pause_s)
             try:
                 self.answers.append(caller.ask(self._app, self._make(next(self._numbers))))
             except ConnectionRefusedError:
@@ -115,10 +119,14 @@ class Load:
 
 @contextmanager
 def load(
-    port: int, app: str, callers: int = 8, make: Callable[[int], Any] = lambda number: number
+    port: int,
+    app: str,
+    callers: int = 8,
+    make: Callable[[int], Any] = lambda number: number,
+    pause_s: float = 0.0,
 ) -> Iterator[Load]:
-    """Load for as long as the block runs."""
-    callers_at_work = Load(port, app, callers, make)
+    """Load for as long as the block runs, with a pause before each query."""
+    callers_at_work = Load(port, app, callers, make, pause_s)
     callers_at_work.start()
     try:
         yield callers_at_work

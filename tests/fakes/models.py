@@ -11,8 +11,8 @@ from clipper_container import ModelContainer
 
 
 def say(*words: object) -> None:
-    """Print a line at once."""
-    os.write(1, (" ".join(map(str, words)) + "\n").encode())
+    """Print a line at once, where the log goes, too: between two streams, order may be lost."""
+    os.write(2, (" ".join(map(str, words)) + "\n").encode())
 
 
 class Serves(ModelContainer):

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 
 from clipper.core.errors import ModelFailed, ReplicaFailed
 from clipper.core.outputs import parse_text
-from clipper.core.types import BatchOutputs, Input, InputType, ModelId, Output, ReplicaId
+from clipper.core.types import (
+    BatchOutputs,
+    Description,
+    Input,
+    InputType,
+    ModelId,
+    Output,
+    ReplicaId,
+)
 
 REPLICA = ReplicaId(ModelId("m", "1"), 0)
 
@@ -32,6 +40,7 @@ class Behaviour:
     """Inputs on which the model raises."""
     lethal: set[bytes] = field(default_factory=set)
     """Inputs that end the replica."""
+    description: Description = field(default_factory=Description)
     hangs: bool = False
     """Batches are never answered."""
 
@@ -41,6 +50,8 @@ class FakeReplica:
 
     def __init__(self, behaviour: Behaviour | None = None, id: ReplicaId = REPLICA) -> None:
         self.id = id
+        self.input_type: InputType | None = InputType.FLOATS
+        self.description = Description()
         self.behaviour = behaviour or Behaviour()
         self.batches: list[list[bytes]] = []
         """Every batch that reached the model."""
@@ -54,6 +65,7 @@ class FakeReplica:
         await asyncio.sleep(self.behaviour.loading_s)
         if self.behaviour.refusal:
             raise ReplicaFailed(f"{self.id} {self.behaviour.refusal}")
+        self.description = self.behaviour.description
         self.is_connected = True
 
     async def broken(self) -> None:
@@ -115,6 +127,7 @@ class Replicas:
     ) -> FakeReplica:
         """A link that is not connected yet."""
         life = FakeReplica(self.behaviour(replica.model), replica)
+        life.input_type = input_type
         self.lives.append(life)
         return life
 

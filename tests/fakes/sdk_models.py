@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,32 @@ class Slow(ModelContainer):
         return inputs[:, 0]
 
 
+class Linear(ModelContainer):
+    """The model of the containers in other languages, from the same file; sums without one."""
+
+    def __init__(self, model_data: str) -> None:
+        self.kind, self.rows = "linear", None
+        if model_data:
+            self.kind = Path(model_data).read_text().split("\n")[0]
+            if self.kind not in ("linear", "logistic"):
+                raise ValueError(f"{model_data} is of another kind")
+            with warnings.catch_warnings(action="error"):  # that there is nothing
+                self.rows = np.loadtxt(model_data, skiprows=1, ndmin=2)
+
+    def predict_batch(self, inputs: Any) -> Any:
+        if self.rows is None and isinstance(inputs, np.ndarray):
+            return inputs.reshape(len(inputs), -1).sum(axis=1, dtype=np.float64)
+        if self.rows is None:
+            return [float(each.sum(dtype=np.float64)) for each in inputs]
+        scores = inputs @ self.rows[:, 1:].T + self.rows[:, 0]
+        if self.kind == "linear":
+            return scores.squeeze(axis=1) if scores.shape[1] == 1 else scores
+        if scores.shape[1] == 1:
+            return 1 / (1 + np.exp(-scores[:, 0]))
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+
 class Poisoned(ModelContainer):
     """Chokes on negative numbers."""
 
@@ -67,6 +94,18 @@ class WarmsUp(ModelContainer):
         self.calls += 1
         logging.info("call %s with %s", self.calls, inputs.shape)
         return [self.calls] * len(inputs)
+
+
+class Speaks(ModelContainer):
+    """Says what it is, also what no text can hold, and what it takes."""
+
+    about = "a model \udce9"
+    input_type = "floats"
+    input_form = "float32[2]"
+    sample_input = np.zeros(2, np.float32)
+
+    def predict_batch(self, inputs: Any) -> Any:
+        return inputs.astype(np.float64)
 
 
 class Broken(ModelContainer):

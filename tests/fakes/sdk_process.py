@@ -14,7 +14,7 @@ from clipper_container.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from clipper_container.model_pb2 import Batch, BatchResult, DescribeRequest, Description
 
 MODELS = Path(__file__).with_name("sdk_models.py")
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0  # some frameworks take long to import
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -26,7 +26,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 class Program:
-    """One run of `python -m clipper_container`."""
+    """One run of a model container: of `python -m clipper_container`, or of any other."""
 
     def __init__(self, folder: Path, process: asyncio.subprocess.Process) -> None:
         self.ready_file = folder / "ready"
@@ -35,10 +35,16 @@ class Program:
 
     @classmethod
     async def start(cls, folder: Path, target: str, *options: str, **environment: str) -> "Program":
-        """Start it on a unix socket in the folder, unless the options say otherwise."""
+        """Start Python's on a unix socket in the folder, unless the options say otherwise."""
+        command = (sys.executable, "-m", "clipper_container", target)
+        places = ("--listen", f"unix:{folder / 's'}", "--ready-file", str(folder / "ready"))
+        return await cls.run(folder, *command, *places, *options, **environment)
+
+    @classmethod
+    async def run(cls, folder: Path, *command: str, **environment: str) -> "Program":
+        """Start any, whose ready file is to be `ready` in the folder."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "clipper_container", target),
-            *("--listen", f"unix:{folder / 's'}", "--ready-file", str(folder / "ready"), *options),
+            *command,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             env={**os.environ, **environment},

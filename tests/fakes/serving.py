@@ -5,7 +5,15 @@ from collections.abc import Collection, Sequence
 from itertools import count
 
 from clipper.core.errors import DeployError
-from clipper.core.types import BatchOutputs, Deployment, Input, InputType, Output, ReplicaId
+from clipper.core.types import (
+    BatchOutputs,
+    Deployment,
+    Description,
+    Input,
+    InputType,
+    Output,
+    ReplicaId,
+)
 from clipper.deploy.manager import Container, ContainerSpec, Exit
 from clipper.serving.engine import Bounds
 from clipper.serving.services import Services
@@ -81,8 +89,10 @@ class FakeManager:
 class FakeLink:
     """A connection to a model that answers 0."""
 
-    def __init__(self, id: ReplicaId) -> None:
+    def __init__(self, id: ReplicaId, input_type: InputType | None = InputType.FLOATS) -> None:
         self.id = id
+        self.input_type = input_type
+        self.description = Description()
 
     async def connect(self) -> None:
         """Loaded."""
@@ -101,7 +111,7 @@ class FakeLink:
 
 def connect(replica: ReplicaId, input_type: InputType | None, address: str, token: str) -> FakeLink:
     """The connector that goes with them."""
-    return FakeLink(replica)
+    return FakeLink(replica, input_type)
 
 
 async def make_services(manager: FakeManager) -> Services:

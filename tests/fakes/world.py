@@ -6,6 +6,7 @@ from typing import Any
 
 from clipper.abstraction.layer import Limits
 from clipper.core.types import Deployment, Input, InputType, Model, ModelId
+from clipper.serving.deployment import Unsaid
 from clipper.serving.engine import Bounds
 from clipper.serving.query import Query
 from clipper.serving.services import Services
@@ -55,9 +56,13 @@ class World:
         """Every batch that reached any replica of a model version."""
         return self.replicas.batches(id_of(model))
 
-    async def deploy(self, model: str, timeout_s: float = 60.0, **fields: Any) -> None:
+    async def deploy(
+        self, model: str, timeout_s: float | None = 60.0, *, is_asked: bool = False, **fields: Any
+    ) -> None:
         """Deploy a version."""
-        await self.services.deployer.deploy(deployed(model, **fields), timeout_s)
+        version = deployed(model, **fields)
+        unsaid = Unsaid(input_type=is_asked)
+        await self.services.deployer.deploy(version, timeout_s, unsaid=unsaid)
 
     def ask(self, data: bytes = b"1", app: str = "a") -> Question:
         """A query."""

@@ -1,7 +1,6 @@
 """A container's life as a process: from its first line in the log to its exit code."""
 
 import asyncio
-import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -46,17 +45,6 @@ async def test_a_model_is_warmed_up_before_it_is_ready(start: Start) -> None:
     code, output = await program.ended()
     assert code == 0
     assert output.index("call 1 with (1, 2)") < output.index("Serving") < output.index("call 2")
-
-
-async def test_the_ready_file_is_there_while_the_model_serves_and_holds_the_address(
-    start: Start, tmp_path: Path
-) -> None:
-    program = await start("Echo", "--listen", "127.0.0.1:0")
-    async with Client(await program.ready()) as client:
-        assert await client.check() == SERVING
-    program.terminate()
-    await program.ended()
-    assert os.listdir(tmp_path) == []
 
 
 async def test_a_stale_ready_file_is_gone_before_the_model_is_loaded(
@@ -119,47 +107,6 @@ async def test_two_containers_cannot_have_one_port(start: Start, tmp_path: Path)
     assert (await second.ended())[0] == 1
 
 
-async def test_a_container_starts_on_the_socket_of_a_killed_one(
-    start: Start, tmp_path: Path
-) -> None:
-    first = await start("Echo")
-    await first.ready()
-    first.kill()
-    await first.ended()
-    assert (tmp_path / "s").is_socket()
-    (tmp_path / "ready").unlink()
-    second = await start("Echo")
-    async with Client(await second.ready()) as client:
-        assert values_of((await client.ask(batch_of([[1.0]]))).outputs) == [[1.0]]
-
-
-async def test_a_container_does_not_take_the_socket_of_a_living_one(
-    start: Start, tmp_path: Path
-) -> None:
-    first = await start("Echo")
-    address = await first.ready()
-    second = await start("Echo", "--ready-file", str(tmp_path / "ready2"))
-    code, output = await second.ended()
-    assert code == 1
-    assert "another process listens there" in output
-    async with Client(address) as client:
-        assert await client.check() == SERVING
-
-
-async def test_health_is_watched_from_the_first_moment_to_the_last(
-    start: Start, tmp_path: Path
-) -> None:
-    async with Client(f"unix:{tmp_path / 's'}") as client:
-        watch = client.watch()
-        program = await start("Echo")
-        assert await watch.read() == SERVING
-        program.terminate()
-        assert await watch.read() == NOT_SERVING
-        assert await watch.read() is grpc.aio.EOF
-        assert await watch.code() is grpc.StatusCode.OK
-    assert (await program.ended())[0] == 0
-
-
 async def test_a_batch_in_hand_is_answered_after_sigterm(start: Start, tmp_path: Path) -> None:
     begun = tmp_path / "begun"
     program = await start("Slow", "--model-data", str(begun))
@@ -174,25 +121,6 @@ async def test_a_batch_in_hand_is_answered_after_sigterm(start: Start, tmp_path:
     assert (await program.ended())[0] == 0
     assert not program.ready_file.exists()
     assert not (tmp_path / "s").exists()
-
-
-async def test_whoever_stops_sending_when_told_so_loses_no_answer(start: Start) -> None:
-    program = await start("Echo")
-    address = await program.ready()
-    async with Client(address) as watcher, Client(address) as client:
-        watch = watcher.watch()
-        assert await watch.read() == SERVING
-        told = asyncio.create_task(watch.read())
-        number = 0
-        while not told.done():
-            number += 1
-            result = await client.ask(batch_of([[number]], batch_id=number))
-            assert result.id == number
-            if number == 100:
-                program.terminate()
-        assert await told == NOT_SERVING
-        assert number > 100
-    assert (await program.ended())[0] == 0
 
 
 async def test_a_client_that_leaves_in_the_middle_of_a_batch_hurts_nobody(
@@ -210,17 +138,6 @@ async def test_a_client_that_leaves_in_the_middle_of_a_batch_hurts_nobody(
     code, output = await program.ended()
     assert code == 0
     assert "Traceback" not in output
-
-
-async def test_streams_that_wait_do_not_hold_up_the_end(start: Start) -> None:
-    program = await start("Echo")
-    async with Client(await program.ready()) as client:
-        await client.ask(batch_of([[1.0]]))
-        began = asyncio.get_running_loop().time()
-        program.terminate()
-        assert await client.receive() is None
-        assert (await program.ended())[0] == 0
-        assert asyncio.get_running_loop().time() - began < 5
 
 
 async def test_a_second_signal_ends_it_at_once(start: Start, tmp_path: Path) -> None:

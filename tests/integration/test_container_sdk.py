@@ -122,16 +122,6 @@ async def test_a_poisoned_batch_fails_alone_and_says_where(serve: Serve) -> None
     assert (healthy.id, values_of(healthy.outputs)) == (2, [1.0, 2.0])
 
 
-async def test_a_batch_that_does_not_add_up_leaves_the_stream_alive(serve: Serve) -> None:
-    client = await serve("Echo", "--input-type", "floats")
-    crooked = batch_of([[1, 2]], batch_id=3)
-    crooked.size = 4_000_000_000
-    wrong_type = batch_of(["a"], model_pb2.STRINGS, batch_id=4)
-    assert "8 bytes" in (await client.ask(crooked)).error.message
-    assert "takes floats" in (await client.ask(wrong_type)).error.message
-    assert values_of((await client.ask(batch_of([[1, 2]]))).outputs) == [[1, 2]]
-
-
 async def test_bytes_that_are_no_batch_end_their_stream_only(serve: Serve) -> None:
     client = await serve("Echo")
     stream = client.open()
@@ -149,21 +139,6 @@ async def test_messages_beyond_the_limit_are_refused_with_the_limit(serve: Serve
     assert values_of((await client.ask(batch_of(["[7]"], model_pb2.STRINGS))).outputs) == [7]
 
 
-async def test_batches_sent_ahead_are_answered_in_their_order(serve: Serve) -> None:
-    client = await serve("Echo")
-    for number in range(20):
-        await client.send(batch_of([[number]], batch_id=number))
-    results = [await client.receive() for _ in range(20)]
-    assert [result.id for result in results if result] == list(range(20))
-
-
-async def test_many_megabytes_pass_in_both_directions(serve: Serve) -> None:
-    client = await serve("Echo")
-    inputs = np.arange(8 * 2**20, dtype=np.float32).reshape(2, -1)
-    result = await client.ask(batch_of(list(inputs)))
-    assert np.array_equal(np.frombuffer(result.outputs.data, np.float32), inputs.ravel())
-
-
 async def test_a_container_describes_itself(serve: Serve) -> None:
     client = await serve("Echo", "--input-type", "json")
     described = await client.describe()
@@ -172,43 +147,10 @@ async def test_a_container_describes_itself(serve: Serve) -> None:
     assert described.max_message_bytes == 256 * 1024 * 1024
 
 
-async def test_every_call_without_the_token_is_refused(serve: Serve, tmp_path: Path) -> None:
-    friend = await serve("Echo", CLIPPER_CONTAINER_TOKEN="secret")
-    assert values_of((await friend.ask(batch_of([[1.0]]))).outputs) == [[1.0]]
-    for token in ("", "wrong", "secret2"):
-        async with Client(f"unix:{tmp_path / 's'}", token) as stranger:
-            for call in (stranger.describe(), stranger.check(), stranger.watch().read()):
-                with pytest.raises(grpc.aio.AioRpcError) as error:
-                    await call
-                assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED
-            assert await stranger.open().code() is grpc.StatusCode.UNAUTHENTICATED
-    assert await friend.check() == 1
-
-
 async def test_a_model_does_not_inherit_the_token(serve: Serve) -> None:
     client = await serve("Environment", CLIPPER_CONTAINER_TOKEN="secret")
     result = await client.ask(batch_of(["CLIPPER_CONTAINER_TOKEN"], model_pb2.STRINGS))
     assert values_of(result.outputs) == ["not set"]
-
-
-async def test_an_unknown_method_or_service_is_told_so(serve: Serve) -> None:
-    client = await serve("Echo")
-    with pytest.raises(grpc.aio.AioRpcError) as error:
-        await client.check("clipper.v1.Other")
-    assert error.value.code() is grpc.StatusCode.NOT_FOUND
-    assert await client.check("") == 1
-
-
-async def test_idle_streams_may_be_pinged_as_often_as_the_daemon_likes(
-    serve: Serve, tmp_path: Path
-) -> None:
-    await serve("Slow", "--model-data", str(tmp_path / "begun"))
-    pings: dict[str, Any] = {"keepalive_time_ms": 100, "keepalive_timeout_ms": 1000}
-    pings |= {"keepalive_permit_without_calls": 1, "http2.max_pings_without_data": 0}
-    async with Client(f"unix:{tmp_path / 's'}", **pings) as client:
-        for pause_s in (6.0, 0.0):  # a ping a second, at most, and by default three are too many
-            result = await client.ask(batch_of([[pause_s]]))
-            assert values_of(result.outputs) == [pause_s]
 
 
 async def test_a_saved_estimator_is_served_as_it_was_trained(tmp_path: Path) -> None:
@@ -224,6 +166,26 @@ async def test_a_saved_estimator_is_served_as_it_was_trained(tmp_path: Path) -> 
     assert (await program.ended())[0] == 0
     assert values_of(result.outputs) == pytest.approx([2.0, 5.0])
     assert "send 2 numbers" in ragged.error.message
+
+
+async def test_a_model_says_what_it_is_and_what_it_takes(serve: Serve) -> None:
+    description = await (await serve("Speaks")).describe()
+    assert description.model == "a model \\udce9"
+    assert (description.input_form, description.output_form) == ("float32[2]", "float64[2]")
+    assert description.input_type == model_pb2.FLOATS
+    client = await serve("Speaks")
+    wrong = await client.ask(batch_of(["a text"], model_pb2.STRINGS))
+    assert "this container takes floats" in wrong.error.message
+
+
+async def test_a_model_is_not_served_for_an_input_type_that_it_does_not_take(
+    tmp_path: Path,
+) -> None:
+    program = await Program.start(tmp_path, f"{MODELS}:Speaks", "--input-type", "strings")
+    code, output = await program.ended()
+    assert code == 1
+    assert "The model takes floats, but it was deployed for strings" in output
+    assert "Traceback" not in output
 
 
 async def test_the_noop_container_sums(tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from clipper.admin.commands.models import Name, Version
+from clipper.admin.commands.quantities import lines_of
 from clipper.admin.errors import BuildFailed, InvalidCall
 from clipper.admin.terminal import AsJson, Session, command
 from clipper.core.errors import ClipperError
 from clipper.core.types import Deployment
-from clipper.deploy.frameworks import detect
+from clipper.deploy.completion import completed
 from clipper.deploy.program import PYTHON, saved_model, user_code
 from clipper.deploy.recipe import Recipe, framework_image
 
@@ -42,7 +43,10 @@ def build(  # noqa: PLR0913 -- an option for each setting
     ] = None,
     requirements: Annotated[
         Path | None,
-        typer.Option(help="A file of such packages, a line each.", exists=True, dir_okay=False),
+        typer.Option(
+            help="A file of such packages, a line each; by default requirements.txt in the model's "
+            "folder."
+        ),
     ] = None,
     model_data: Annotated[
         str, typer.Option(help="Files for a python model, given to its class.")
@@ -63,37 +67,28 @@ def build(  # noqa: PLR0913 -- an option for each setting
       clipper-admin model build svm 1 svm.joblib --framework sklearn
       clipper-admin model build rules 2 rules.py:Rules --requirement 'pandas>=2'
     """
-    wanted = [*(requirement or ()), *(_lines(requirements) if requirements else ())]
+    wanted = (*(requirement or ()), *(lines_of(requirements) if requirements else ()))
+    said = Deployment("docker", framework or "", path, model_data=model_data, requirements=wanted)
     try:
-        framework = framework or detect(Path(path))
-        deployment = Deployment("docker", framework, path, model_data=model_data)
+        deployment = completed(said, finds_requirements=not wanted)
         recipe = Recipe(
             image=image or f"{prefix}/{name}:{version}",
-            base=framework_image(prefix, framework, gpus=gpus),
-            requirements=tuple(wanted),
+            base=framework_image(prefix, deployment.framework, gpus=gpus),
+            requirements=deployment.requirements,
             code=user_code(deployment),
-            code_serves=framework == PYTHON,
+            code_serves=deployment.framework == PYTHON,
             model=saved_model(deployment),
         )
     except ClipperError as error:
         raise InvalidCall(error.message, hint=error.hint) from error
     _run(session, recipe)
-    deploy = f"clipper-admin model deploy {name} {version} --framework {framework}"
+    deploy = f"clipper-admin model deploy {name} {version} --framework {deployment.framework}"
     deploy += f" --manager docker --image {recipe.image}"
     if as_json:
         session.show_json({"image": recipe.image, "deploy": deploy})
         return
     session.say(f"Built {recipe.image}.")
     session.say(f"Next: {deploy}")
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        return file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidCall(
-            f"{file} cannot be read: {error}.", hint="Name a text file of packages, a line each."
-        ) from None
 
 
 def _run(session: Session, recipe: Recipe) -> None:

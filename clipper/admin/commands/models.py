@@ -2,14 +2,18 @@
 
 import json
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from clipper.admin.commands.logs import follow
+from clipper.admin.commands.quantities import bytes_of, lines_of, size_of
+from clipper.admin.deploying import AUTO
 from clipper.admin.errors import ClipperRefused, InvalidCall
 from clipper.admin.progress import deployment_phase, progress, replicas_ready
 from clipper.admin.terminal import AsJson, Session, Yes, command, parse_json
+from clipper.deploy.frameworks import FRAMEWORKS
 
 app = typer.Typer(no_args_is_help=True, help="Models: versions, replicas, logs.")
 
@@ -31,11 +35,15 @@ def deploy(  # noqa: PLR0913 -- an option for each setting
     ] = "",
     framework: Annotated[
         str | None,
-        typer.Option(help="sklearn, python or noop; by default by the form of PATH."),
+        typer.Option(help=f"{', '.join(FRAMEWORKS)}; by default by the looks of PATH."),
     ] = None,
     input_type: Annotated[
-        str, typer.Option(help="integers, floats, doubles, strings, bytes or json.")
-    ] = "floats",
+        str,
+        typer.Option(
+            help="integers, floats, doubles, strings, bytes or json; by default the model says, or "
+            "else as the version before it, or else floats."
+        ),
+    ] = AUTO,
     replicas: Annotated[int, typer.Option(min=1, help="How many copies to run.")] = 1,
     manager: Annotated[str, typer.Option(help="process or docker.")] = "process",
     batch_size: Annotated[
@@ -63,7 +71,29 @@ def deploy(  # noqa: PLR0913 -- an option for each setting
     model_data: Annotated[
         str, typer.Option(help="Files for a python model, given to its class.")
     ] = "",
-    image: Annotated[str, typer.Option(help="Docker image, instead of the framework's.")] = "",
+    requirements: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of the packages that the model needs; by default requirements.txt in its "
+            "folder, or else what its framework needs."
+        ),
+    ] = None,
+    output: Annotated[
+        str, typer.Option(help="Which of its outputs or methods answers, as predict_proba.")
+    ] = "",
+    gpus: Annotated[
+        list[str] | None,
+        typer.Option(help="GPUs of a replica, 0,1 or all; repeated, replicas take them in turn."),
+    ] = None,
+    memory: Annotated[str, typer.Option(help="Memory of one replica, as 512m or 8g.")] = "",
+    cpus: Annotated[float, typer.Option(min=0, help="Docker: cores of one replica.")] = 0.0,
+    network: Annotated[
+        str, typer.Option(help="Docker: a network that the model may reach; else it reaches none.")
+    ] = "",
+    image: Annotated[str, typer.Option(help="Docker: an image, instead of the framework's.")] = "",
+    upload: Annotated[
+        bool, typer.Option(help="Send the model to a daemon that cannot see this machine's files.")
+    ] = False,
     label: Annotated[
         list[str] | None,
         typer.Option("--label", "--labels", help="A note on the model; may be repeated."),
@@ -74,16 +104,25 @@ def deploy(  # noqa: PLR0913 -- an option for each setting
             "--keep-current", help="Leave the current version so: try this one first, by a canary."
         ),
     ] = False,
-    timeout: Timeout = 120.0,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            max=3600,
+            help="Seconds until the first replica is ready; by default 120, after what it needs is "
+            "installed.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Start a model version, and make it the current one as soon as a replica is ready.
 
     \b
     Examples:
-      clipper-admin model deploy svm 1 svm.joblib --framework sklearn --input-type floats
-      clipper-admin model deploy rules 2 rules.py:Rules --framework python --model-data tables/
-      clipper-admin model deploy probe 1 --framework noop
+      clipper-admin model deploy svm 1 svm.joblib
+      clipper-admin model deploy churn 7 mlruns/models/m-4d1/artifacts --replicas 2
+      clipper-admin model deploy rules 2 rules.py:Rules --model-data tables/ --input-type json
+      clipper-admin model deploy resnet 1 resnet.pt2 --manager docker --gpus 0 --gpus 1 --replicas 2
     """
     if batch_size is not None and batching is not None:
         raise InvalidCall(
@@ -96,7 +135,7 @@ def deploy(  # noqa: PLR0913 -- an option for each setting
             version,
             input_type,
             path,
-            framework=framework or ("python" if ".py:" in path else "sklearn"),
+            framework=framework or "",
             manager=manager,
             num_replicas=replicas,
             batch_size=-1 if batch_size is None else batch_size,
@@ -110,6 +149,13 @@ def deploy(  # noqa: PLR0913 -- an option for each setting
             model_data=model_data,
             labels=label,
             image=image,
+            requirements=None if requirements is None else lines_of(requirements),
+            output=output,
+            gpus=gpus or (),
+            memory_bytes=bytes_of(memory) if memory else 0,
+            cpus=cpus,
+            network=network,
+            upload=upload,
             timeout_s=timeout,
             keep_current=keep_current,
         )
@@ -202,7 +248,7 @@ def unknown(name: str, version: str) -> ClipperRefused:
     )
 
 
-_DEPLOYED = ("manager", "framework", "path", "model_data", "image")
+_DEPLOYED = ("manager", "framework", "path", "model_data", "image", "output", "network", "cpus")
 
 
 def _show_version(session: Session, model: dict[str, Any]) -> None:
@@ -210,6 +256,7 @@ def _show_version(session: Session, model: dict[str, Any]) -> None:
     facts = [
         ("model", f"{model['name']}:{model['version']}"),
         ("current", "yes" if model["is_current"] else "no"),
+        *_said(model["description"]),
         ("input type", model["input_type"]),
         ("labels", ", ".join(model["labels"]) or "-"),
         ("batch size", _batching(model["batching"])),
@@ -217,13 +264,17 @@ def _show_version(session: Session, model: dict[str, Any]) -> None:
         *_approximate(model),
         ("container", model["container_name"]),
         *((key.replace("_", " "), deployment[key]) for key in _DEPLOYED if deployment.get(key)),
+        *_needs(deployment),
         ("ready", f"{_ready(model)} replicas"),
     ]
     session.facts(facts)
     states = model["replica_states"]
     if states:
-        keys = ("index", "state", "identity", "restarts", "queries", "batch_size_limit")
-        columns = ("REPLICA", "STATE", "IDENTITY", "RESTARTS", "QUERIES", "BATCH LIMIT")
+        keys = ["index", "state", "identity", "restarts", "queries", "batch_size_limit"]
+        columns = ["REPLICA", "STATE", "IDENTITY", "RESTARTS", "QUERIES", "BATCH LIMIT"]
+        if deployment.get("gpus"):
+            keys.append("gpus")
+            columns.append("GPUS")
         session.out.print()
         rows = ([*(state[key] for key in keys), _latency(state["latency"])] for state in states)
         session.table((*columns, "LATENCY"), rows)
@@ -233,6 +284,21 @@ def _show_version(session: Session, model: dict[str, Any]) -> None:
                     session.out.print(
                         f"{what.replace('_', ' ')} of {state['index']}: {state[what]}"
                     )
+
+
+def _said(description: dict[str, str] | None) -> list[tuple[str, str]]:
+    names = {"model": "made with", "input_form": "takes", "output_form": "answers"}
+    said = description or {}
+    return [(title, said[key]) for key, title in names.items() if said.get(key)]
+
+
+def _needs(deployment: dict[str, Any]) -> list[tuple[str, str]]:
+    needs = [
+        ("packages", ", ".join(deployment.get("requirements", ()))),
+        ("GPUs", "; ".join(deployment.get("gpus", ()))),
+        ("memory", size_of(deployment.get("memory_bytes", 0))),
+    ]
+    return [(title, text) for title, text in needs if text]
 
 
 def _batching(batching: dict[str, Any]) -> str:

@@ -19,6 +19,8 @@ from clipper_container.outputs import InvalidOutputs, encode_outputs
 
 log = logging.getLogger(__name__)
 
+MAX_RESULT_BYTES = 64 * 1024 * 1024
+"""Larger results are not read by the daemon, which holds what they hold several times."""
 MESSAGE_CHARS = 4_000
 TRACEBACK_CHARS = 20_000
 
@@ -34,6 +36,7 @@ class Predictor:
         self._predict_batch = model.predict_batch
         self._input_type = input_type
         self._max_bytes = max_message_bytes
+        self._max_result_bytes = min(max_message_bytes, MAX_RESULT_BYTES)
 
     def answer(self, message: bytes) -> bytes:
         """The serialised BatchResult of a serialised Batch.
@@ -82,10 +85,10 @@ class Predictor:
             message = result.SerializeToString()
         except EncodeError:  # beyond the 2 GiB that any such message may have
             message = None
-        if message is None or len(message) > self._max_bytes:
+        if message is None or len(message) > self._max_result_bytes:
             raise InvalidOutputs(
-                f"The batch's outputs are larger than a message may be, {self._max_bytes} bytes. "
-                "Return less, use a smaller batch size, or raise --max-message-bytes."
+                "The batch's outputs are larger than a result may be, "
+                f"{self._max_result_bytes} bytes. Return less, or use a smaller batch size."
             )
         return message
 

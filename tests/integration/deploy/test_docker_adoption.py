@@ -86,7 +86,7 @@ async def test_its_end_is_noticed_like_any_others(
     engine.api.kill(id_of(container))
     async with asyncio.timeout(30):
         assert (await container.wait()).reason == "killed by SIGKILL"
-    assert not is_there(engine, id_of(container))
+    assert await eventually(lambda: not is_there(engine, id_of(container)), GONE_WITHIN_S)
 
 
 async def test_one_that_would_be_started_otherwise_today_is_not_taken_over(

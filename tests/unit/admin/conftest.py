@@ -51,6 +51,7 @@ class FakeDaemon:
         self.selection: Json = {}
         """What was learned, in place of nothing."""
         self.deploy_error = ""
+        self.last_line = ""
         self.stuck = False
         self.status: Json = {
             "version": "0.1.0",
@@ -142,7 +143,10 @@ class FakeDaemon:
             totals = {"applications": len(self.apps), "models": len(self.models)}
             return 200, {"replicas": counts} | totals | self.status
         if kind == "deployments":
-            return 200, [{"model": "m:1", "phase": "starting", "elapsed_s": 1.2}]
+            return 200, [
+                {"model": "m:1", "phase": "starting", "elapsed_s": 1.2}
+                | {"last_line": self.last_line}
+            ]
         if kind == "applications":
             return self._applications(method, names, body, request)
         return self._models(method, names, body, request)
@@ -239,16 +243,31 @@ class FakeDaemon:
         if self.deploy_error:
             raise Refusal(502, "deploy_failed", self.deploy_error)
         deployment = body.get("deployment")
+        if deployment:
+            unsaid: Json = {
+                "manager": "process",
+                "framework": "sklearn",
+                "path": "",
+                "model_data": "",
+            }
+            unsaid |= {"image": "", "requirements": [], "gpus": [], "memory_bytes": 0}
+            deployment = unsaid | deployment
         count = deployment["replicas"] if deployment else 0
-        model = body | {
-            "container_name": body.get("container_name", "NO_CONTAINER"),
-            "deployment": deployment,
-            "batching": body.get("batching") or FOUND_BY_AIMD,
-            "approximate_cache": body.get("approximate_cache"),
-            "approximate_cache_state": None,
-            "batches_ended_by": {"limit": 1, "queue_empty": 2, "wait_expired": 0},
-            "replicas": {"wanted": count, "ready": count},
-        }
+        defaults = {"input_type": "floats", "labels": [], "batch_size": -1}
+        model = (
+            defaults
+            | body
+            | {
+                "description": None,
+                "container_name": body.get("container_name", "NO_CONTAINER"),
+                "deployment": deployment,
+                "batching": body.get("batching") or FOUND_BY_AIMD,
+                "approximate_cache": body.get("approximate_cache"),
+                "approximate_cache_state": None,
+                "batches_ended_by": {"limit": 1, "queue_empty": 2, "wait_expired": 0},
+                "replicas": {"wanted": count, "ready": count},
+            }
+        )
         self.models[key] = model
         return self._set_current(*key)
 
@@ -265,6 +284,7 @@ class FakeDaemon:
                 "index": index,
                 "state": "ready",
                 "identity": f"pid {4711 + index}",
+                "gpus": "",
                 "restarts": 0,
                 "last_exit": "",
                 "batch_size_limit": 16,

@@ -342,12 +342,23 @@ def test_flags_become_what_the_daemon_is_sent(
     assert result.exit_code == 0, result.stderr
     model = daemon.models["r", "1"]
     assert model["batching"] == {"controller": "fixed", "size": 8}
-    assert model["deployment"]["framework"] == "python"
+    assert model["deployment"]["path"] == f"{tmp_path}/rules.py:Rules"
     assert model["deployment"]["manager"] == "docker"
     assert model["deployment"]["image"] == "mine:1"
     run("model", "deploy", "r", "2", "rules.py:Rules", "--batch-size", "4", "--label", "x")
     assert daemon.models["r", "2"]["batch_size"] == 4
     assert daemon.models["r", "2"]["labels"] == ["x"]
+    (tmp_path / "needs.txt").write_text("lightgbm>=4\n")
+    needs = ("--requirements", "needs.txt", "--gpus", "0,1", "--gpus", "2", "--memory", "2g")
+    run("model", "deploy", "r", "3", "rules.py:Rules", *needs, "--output", "predict_proba")
+    deployment = daemon.models["r", "3"]["deployment"]
+    assert deployment["requirements"] == ["lightgbm>=4"]
+    assert deployment["gpus"] == ["0,1", "2"]
+    assert deployment["memory_bytes"] == 2 << 30
+    assert deployment["output"] == "predict_proba"
+    shown = run("model", "show", "r", "3").stdout
+    assert "0,1; 2" in shown
+    assert "lightgbm>=4" in shown
     policy = '{"name": "exp3", "eta": 0.1}'
     run("app", "create", "p", "--input-type", "floats", "--policy", policy, "--loss", "squared")
     assert daemon.apps["p"]["selection_policy"] == {"name": "exp3", "eta": 0.1}

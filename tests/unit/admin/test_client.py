@@ -93,22 +93,17 @@ def test_a_deployment_sends_absolute_paths(
     (tmp_path / "tables").mkdir()
     monkeypatch.chdir(tmp_path)
     clipper.deploy_model(
-        "m", 1, "floats", "rules.py:Rules", "python", model_data="tables", labels=["x"]
+        "m", 1, "auto", "rules.py:Rules", model_data="tables", labels=["x"], batch_size=-1
     )
     assert body(daemon) == {
         "name": "m",
         "version": "1",
-        "input_type": "floats",
         "labels": ["x"],
         "batch_size": -1,
-        "timeout_s": 120.0,
         "deployment": {
-            "manager": "process",
-            "framework": "python",
             "path": f"{tmp_path}/rules.py:Rules",
             "model_data": f"{tmp_path}/tables",
             "replicas": 1,
-            "image": "",
         },
     }
 

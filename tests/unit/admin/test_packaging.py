@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from clipper.admin.errors import InvalidCall
-from clipper.admin.packaging import model_path
+from clipper.admin.packaging import saved
 
 
 @pytest.fixture(autouse=True)
@@ -17,37 +17,38 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_relative_path_becomes_absolute(folder: Path) -> None:
-    assert model_path("sklearn", "svm.joblib") == str(folder / "svm.joblib")
-    assert model_path("sklearn", ".") == str(folder)
+    assert saved("svm.joblib", "").said() == {"path": str(folder / "svm.joblib")}
+    assert saved(".", "", "sklearn").said() == {"framework": "sklearn", "path": str(folder)}
 
 
 def test_a_home_is_expanded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(folder))
-    assert model_path("sklearn", "~/svm.joblib") == str(folder / "svm.joblib")
+    assert saved("~/svm.joblib", "").path == str(folder / "svm.joblib")
 
 
-def test_a_python_model_keeps_its_class(folder: Path) -> None:
-    assert model_path("python", "rules.py:Rules") == f"{folder / 'rules.py'}:Rules"
+def test_a_class_keeps_its_name_and_its_data(folder: Path) -> None:
+    said = {"path": f"{folder / 'rules.py'}:Rules", "model_data": str(folder / "svm.joblib")}
+    assert saved("rules.py:Rules", "svm.joblib").said() == said
 
 
 @pytest.mark.parametrize("path", ["rules.py", "rules:Rules", "rules.py:", "rules.py:2", ""])
 def test_a_python_model_without_a_class_is_refused(path: str) -> None:
     with pytest.raises(InvalidCall, match="does not name a class") as refusal:
-        model_path("python", path)
+        saved(path, "", "python")
     assert "file.py:ClassName" in refusal.value.hint
 
 
-@pytest.mark.parametrize(("framework", "path"), [("sklearn", "no.joblib"), ("python", "no.py:A")])
+@pytest.mark.parametrize(("framework", "path"), [("", "no.joblib"), ("python", "no.py:A")])
 def test_a_missing_file_is_refused_by_name(folder: Path, framework: str, path: str) -> None:
     with pytest.raises(InvalidCall, match=r"'no\.\w+' does not exist") as refusal:
-        model_path(framework, path)
+        saved(path, "", framework)
     assert str(folder) in refusal.value.message
 
 
 def test_only_noop_and_an_image_of_its_own_need_no_path() -> None:
-    assert model_path("noop", "") == ""
-    assert model_path("noop", "anything") == "anything"
-    assert model_path("sklearn", "", image="mine:1") == ""
-    assert model_path("python", "", image="mine:1") == ""
+    assert saved("", "", "noop").path == ""
+    assert saved("anything", "", "noop").path == "anything"
+    assert saved("", "", needs_path=False).path == ""
+    assert saved("", "", "python", needs_path=False).said() == {"framework": "python"}
     with pytest.raises(InvalidCall):
-        model_path("sklearn", "")
+        saved("", "")

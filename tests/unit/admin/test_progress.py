@@ -43,6 +43,13 @@ def test_the_phase_is_that_of_the_deployment(daemon: Any, clipper: ClipperConnec
     assert deployment_phase(clipper, "m:2") == "waiting for the daemon"
 
 
+def test_what_was_written_last_is_shown_as_it_is(daemon: Any, clipper: ClipperConnection) -> None:
+    daemon.last_line = "  Collecting torch[cpu] " + 100 * "."
+    shown = deployment_phase(clipper, "m:1")
+    assert "Collecting torch\\[cpu]" in shown
+    assert len(shown) < 100
+
+
 def test_replicas_are_counted(clipper: ClipperConnection) -> None:
     assert replicas_ready(clipper, "m", "1") == "deleted"
     clipper.deploy_model("m", 1, "floats", "", "noop", num_replicas=2)

@@ -52,6 +52,20 @@ def test_a_class_of_the_users_comes_with_its_folder_and_its_data(saved: Path) ->
     assert launch.environment["CLIPPER_CONTAINER_TARGET"] == "/code/mine.py:Mine"
 
 
+def test_weights_come_with_their_class_and_the_output_that_is_wanted(saved: Path) -> None:
+    deployment = Deployment(
+        "docker", "pytorch", f"{saved}/mine.py:Net", f"{saved}/model.joblib", output="scores"
+    )
+    weights = ContainerSpec(ReplicaId(ModelId("digits", "7"), 2), None, deployment)
+    launch = launch_of(weights, "clipper", "token", Limits())
+    assert launch.image == f"clipper/pytorch-container:{clipper.__version__}"
+    assert launch.mounts == {"/code": saved, "/model/model.joblib": saved / "model.joblib"}
+    assert "CLIPPER_CONTAINER_TARGET" not in launch.environment
+    assert launch.environment["CLIPPER_CONTAINER_CODE"] == "/code/mine.py:Net"
+    assert launch.environment["CLIPPER_CONTAINER_OUTPUT"] == "scores"
+    assert launch.environment["CLIPPER_CONTAINER_INPUT_TYPE"] == "any"
+
+
 def test_an_image_of_the_users_replaces_the_frameworks() -> None:
     launch = launch_of(spec("noop", "", image="mine:1"), "clipper", "token", Limits())
     assert launch.image == "mine:1"

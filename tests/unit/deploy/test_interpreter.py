@@ -4,13 +4,14 @@ import json
 import subprocess
 import sys
 import sysconfig
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from clipper.core.errors import DeployError
 from clipper.deploy import probe
-from clipper.deploy.interpreter import examine
+from clipper.deploy.interpreter import Interpreter, examine
 
 
 def script(folder: Path, text: str) -> Path:
@@ -29,10 +30,30 @@ def test_this_interpreter_has_the_frameworks_that_these_tests_have() -> None:
 
 
 def test_a_framework_is_there_only_with_all_its_modules(tmp_path: Path) -> None:
-    answer = json.dumps({"abi": "cpython-311", "modules": ["sklearn"]})
+    answer = json.dumps({"abi": "cpython-311", "modules": ["sklearn"], "packages": {}})
     found = examine(script(tmp_path, f"echo '{answer}'"), {})
     assert "sklearn" not in found.frameworks
     assert "python" in found.frameworks
+
+
+@pytest.mark.parametrize(
+    ("requirement", "is_there"),
+    [
+        ("scikit-learn", True),
+        ("scikit-learn==1.9.1", True),
+        ("scikit-learn<1.9,>=1.0", False),
+        ("scikit-learn[plots]", False),
+        ("xgboost", False),
+        ("xgboost; python_version < '3'", True),
+    ],
+)
+def test_what_is_installed_will_do_for_what_it_is(requirement: str, is_there: bool) -> None:
+    packages = {"scikit-learn": "1.9.1"}
+    assert Interpreter(Path("p"), "abi", frozenset(), packages).has(requirement) is is_there
+
+
+def test_the_probe_knows_the_versions_of_what_is_installed() -> None:
+    assert examine(Path(sys.executable), {}).has(f"numpy=={version('numpy')}")
 
 
 @pytest.mark.parametrize(

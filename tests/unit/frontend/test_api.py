@@ -211,6 +211,7 @@ async def test_a_model_is_registered_without_containers(admin: httpx.AsyncClient
     assert details.pop("replica_states") == []
     assert set(details.pop("batches_ended_by").values()) == {0}
     assert details.pop("approximate_cache_state") is None
+    assert details.pop("description") is None
     assert details == REGISTERED
 
 
@@ -230,6 +231,12 @@ async def test_a_deployed_model_has_replicas(admin: httpx.AsyncClient) -> None:
         "model_data": "",
         "replicas": 2,
         "image": "",
+        "requirements": [],
+        "output": "",
+        "gpus": [],
+        "memory_bytes": 0,
+        "cpus": 0.0,
+        "network": "",
     }
     await asyncio.sleep(0.1)
     details = await call(admin, "GET", "/models/m/versions/1")
@@ -239,10 +246,28 @@ async def test_a_deployed_model_has_replicas(admin: httpx.AsyncClient) -> None:
     assert states[0]["identity"] == "pid 4711"
     assert set(states[0]) == {
         *("index", "state", "identity", "restarts", "last_exit", "batch_size_limit"),
-        *("limit_reason", "latency", "batches", "queries"),
+        *("limit_reason", "latency", "batches", "queries", "gpus"),
     }
     assert states[0]["limit_reason"].startswith("no full batch yet")
     assert set(details["batches_ended_by"].values()) == {0}
+
+
+async def test_a_version_that_needs_something_says_so(admin: httpx.AsyncClient) -> None:
+    needs = {"gpus": ["0,1", "2"], "requirements": ["lightgbm>=4"], "memory_bytes": 1 << 30}
+    model = await deploy(admin, deployment={**DEPLOYMENT, "replicas": 3, **needs})
+    assert {key: model["deployment"][key] for key in needs} == needs
+    details = await call(admin, "GET", "/models/m/versions/1")
+    assert [state["gpus"] for state in details["replica_states"]] == ["0,1", "2", "0,1"]
+
+
+async def test_only_a_model_that_is_deployed_may_be_left_to_say_what_it_takes(
+    admin: httpx.AsyncClient,
+) -> None:
+    body = {key: value for key, value in MODEL.items() if key != "input_type"}
+    code, message = await refusal(admin, "POST", "/models", body, expect=400)
+    assert (code, "input_type" in message) == ("invalid_input", True)
+    model = await call(admin, "POST", "/models", {**body, "deployment": DEPLOYMENT}, expect=201)
+    assert model["input_type"] == "floats"
 
 
 async def test_a_replica_that_ended_says_how(
@@ -477,7 +502,12 @@ async def test_deployments_under_way_are_listed(
     deploying = asyncio.get_running_loop().create_task(deploy(admin))
     await asyncio.sleep(2)
     assert await call(admin, "GET", "/deployments") == [
-        {"model": "m:1", "phase": "starting", "elapsed_s": pytest.approx(2, abs=0.5)}
+        {
+            "model": "m:1",
+            "phase": "starting",
+            "elapsed_s": pytest.approx(2, abs=0.5),
+            "last_line": "",
+        }
     ]
     body = {**MODEL, "deployment": DEPLOYMENT}
     code, _ = await refusal(admin, "POST", "/models", body, expect=409)

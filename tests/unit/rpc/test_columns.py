@@ -8,7 +8,7 @@ import pytest
 from clipper.core.errors import ModelFailed
 from clipper.core.outputs import output_of
 from clipper.core.types import Input, InputType
-from clipper.rpc.columns import WIRE_TYPE, decode_outputs, encode_batch
+from clipper.rpc.columns import MAX_VALUES, WIRE_TYPE, decode_outputs, encode_batch
 from clipper.rpc.model_pb2 import Batch, Outputs, OutputType
 
 DOUBLES = InputType.DOUBLES
@@ -150,6 +150,34 @@ def test_an_answer_that_does_not_fit_is_the_models_failure(
     with pytest.raises(ModelFailed, match=complaint) as failure:
         decode_outputs(outputs, 1)
     assert len(failure.value.message) < 1000
+
+
+MUCH = MAX_VALUES // 2
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        Outputs(type=OutputType.BOOL, size=1, data=bytes(MUCH + 1), dims=[MUCH + 1, 1]),
+        Outputs(type=OutputType.BOOL, size=1, data=bytes(2 * MUCH), dims=[2 * MUCH]),
+        texts(b"[" + b"[]," * (MUCH + 1) + b"0]", kind=OutputType.JSON_TEXT),
+        texts(b"[" + b"0," * (2 * MUCH) + b"0]"),
+        texts(b"[" + b'{"":0},' * (MUCH + 1) + b"0]"),
+    ],
+    ids=["lists of one", "numbers", "lists as JSON", "numbers as text", "objects as text"],
+)
+def test_outputs_of_so_many_values_that_all_would_wait_for_them_are_refused(
+    outputs: Outputs,
+) -> None:
+    with pytest.raises(ModelFailed, match="more than 2097152 values and lists"):
+        decode_outputs(outputs, 1)
+
+
+def test_large_outputs_are_taken() -> None:
+    array = Outputs(type=OutputType.FLOAT32, size=1, data=bytes(4 * MUCH), dims=[MUCH])
+    assert len(decode_outputs(array, 1)[0].value) == MUCH
+    text = "x" * (3 * MAX_VALUES)
+    assert decode_outputs(texts(text.encode()), 1) == [output_of(text)]
 
 
 def test_outputs_of_nothing_in_huge_dimensions_cost_no_memory() -> None:

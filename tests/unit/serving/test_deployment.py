@@ -12,7 +12,7 @@ from clipper.core.errors import (
     StateError,
 )
 from clipper.core.tasks import Tasks
-from clipper.core.types import InputType, Model
+from clipper.core.types import Description, InputType, Model
 from clipper.serving.services import SYNC_S
 from clipper.state.memory import Memory, MemoryStore
 from tests.fakes.containers import Script
@@ -251,4 +251,75 @@ async def test_a_version_that_was_deleted_can_be_deployed_again_and_remembers_no
     await world.deploy("m:1")
     assert await who_answers(world) == "m:1"
     assert world.batches("m:1") == [[b"1"], [b"1"]], "nothing came from the old version's cache"
+    await world.services.close()
+
+
+def says(world: World, model: str, input_type: InputType | None) -> None:
+    """The model says what it takes."""
+    world.behaviour(model).description = Description(input_type, "a forest", "int32[4]", "float64")
+
+
+def input_type_of(world: World, model: str) -> InputType:
+    return world.services.catalogue.config.models[id_of(model)].input_type
+
+
+async def test_a_model_that_is_asked_says_what_it_takes() -> None:
+    world = World()
+    await world.start()
+    says(world, "m:1", InputType.INTEGERS)
+    await world.deploy("m:1", is_asked=True, replicas=2)
+    await settle()
+    assert input_type_of(world, "m:1") is InputType.INTEGERS
+    assert world.states("m:1") == {0: "ready", 1: "ready"}
+    accepted = [one.spec.accepted for one in world.manager.started]
+    assert accepted == ["any", "integers"]
+    (first, _) = world.services.fleet.status(M1)
+    assert first.description.model == "a forest"
+    await world.services.close()
+
+
+async def test_a_replica_of_a_model_that_was_asked_has_to_take_the_same_ever_after() -> None:
+    world = World()
+    await world.start()
+    says(world, "m:1", InputType.INTEGERS)
+    await world.deploy("m:1", is_asked=True)
+    world.manager.started[0].end(1, "exited with code 1")
+    await asyncio.sleep(10)
+    assert [one.spec.accepted for one in world.manager.started] == ["any", "integers"]
+    await world.services.close()
+
+
+async def test_a_model_that_does_not_say_takes_what_the_version_before_it_does() -> None:
+    world = World()
+    await world.start()
+    await world.deploy("m:1", input_type=InputType.DOUBLES)
+    says(world, "m:2", None)
+    await world.deploy("m:2", is_asked=True, input_type=InputType.FLOATS)
+    assert input_type_of(world, "m:2") is InputType.DOUBLES
+    says(world, "n:1", None)
+    await world.deploy("n:1", is_asked=True, input_type=InputType.FLOATS)
+    assert input_type_of(world, "n:1") is InputType.FLOATS
+    await world.services.close()
+
+
+async def test_a_model_that_says_what_its_application_does_not_send_is_not_deployed() -> None:
+    world = await serving()
+    says(world, "m:2", InputType.BYTES)
+    with pytest.raises(Incompatible, match="'bytes'"):
+        await world.deploy("m:2", is_asked=True)
+    assert await who_answers(world) == "m:1"
+    await world.services.close()
+
+
+async def test_installing_what_a_model_needs_takes_what_it_takes_and_loading_it_does_not() -> None:
+    world = World()
+    await world.start()
+    world.scripts["/models/m:1"] = Script(installing_s=900)
+    await world.deploy("m:1", None)
+    world.behaviour("m:2").loading_s = 900
+    with pytest.raises(DeployError, match="not ready within 120 s"):
+        await world.deploy("m:2", None)
+    world.scripts["/models/m:3"] = Script(installing_s=900)
+    with pytest.raises(DeployError, match="not ready within 300 s"):
+        await world.deploy("m:3", 300)
     await world.services.close()

@@ -1,0 +1,97 @@
+"""A model on its way to a daemon that cannot see this machine's files: packed, sent in parts.
+
+The archive of the same files has the same bytes, so that what the daemon has is not sent again.
+"""
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from io import BufferedRandom
+from pathlib import Path
+
+from clipper.admin.errors import ClipperRefused
+from clipper.admin.listener import Listener
+from clipper.admin.messages import Request, path, request
+
+PACKAGES = ("api", "v1", "packages")
+PART_BYTES = 4 << 20
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The oldest time that a zip archive knows; when a file was written is nobody's business."""
+LEFT_OUT = frozenset({"__pycache__", ".git", ".venv"})
+
+
+def send(admin: Listener, model: Path) -> str:
+    """Have the daemon keep a file or folder; returns its path there.
+
+    Raises:
+        ClipperRefused: the daemon cannot store it.
+    """
+    return _send(admin, model.name, [(model, _files(model))])
+
+
+def send_code(admin: Listener, file: Path) -> str:
+    """A Python file with its neighbours, which it may import; returns its path there.
+
+    Of its folder go the Python files and the packages, nothing else.
+    """
+    beside = [one for one in file.parent.iterdir() if one.suffix == ".py" and one.is_file()]
+    packages = [one.parent for one in file.parent.glob("*/__init__.py")]
+    parts = [(one, _files(one)) for one in sorted({*beside, *packages, file})]
+    return f"{_send(admin, 'code', parts, inside=True)}/{file.name}"
+
+
+def _send(
+    admin: Listener, name: str, parts: list[tuple[Path, list[Path]]], *, inside: bool = False
+) -> str:
+    with tempfile.TemporaryFile() as archive:
+        with zipfile.ZipFile(archive, "w") as writer:
+            for root, files in parts:
+                place = f"{name}/{root.name}" if inside else name
+                for file in files:
+                    relative = file.relative_to(root)
+                    _add(writer, file, os.path.normpath(f"{place}/{relative}"))
+        return _exchange(admin, archive)
+
+
+def _files(root: Path) -> list[Path]:
+    """A file, or all files of a folder, in an order that does not change."""
+    if root.is_file():
+        return [root]
+    found: list[Path] = []
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(set(folders) - LEFT_OUT)
+        found += [Path(folder, name) for name in sorted(files)]
+    return found
+
+
+def _add(writer: zipfile.ZipFile, file: Path, name: str) -> None:
+    member = zipfile.ZipInfo(name, EPOCH)
+    member.external_attr = (0o755 if os.access(file, os.X_OK) else 0o644) << 16
+    with file.open("rb") as source, writer.open(member, "w", force_zip64=True) as target:
+        while chunk := source.read(PART_BYTES):
+            target.write(chunk)
+
+
+def _exchange(admin: Listener, archive: BufferedRandom) -> str:
+    archive.seek(0)
+    digest = hashlib.file_digest(archive, "sha256").hexdigest()
+    unpack = request("POST", *PACKAGES, digest)
+    try:
+        return str(admin.call(unpack)["path"])
+    except ClipperRefused as refusal:
+        if refusal.code != "unknown_package":
+            raise
+    there = int(admin.call(request("GET", *PACKAGES, digest, "parts"))["bytes"])
+    for offset, part in _parts(archive, there):
+        place = path(*PACKAGES, digest, "parts", offset=offset)
+        admin.call(Request("POST", place, part, "application/octet-stream"))
+    return str(admin.call(unpack)["path"])
+
+
+def _parts(archive: BufferedRandom, start: int) -> Iterator[tuple[int, bytes]]:
+    archive.seek(start)
+    while part := archive.read(PART_BYTES):
+        yield start, part
+        start += len(part)

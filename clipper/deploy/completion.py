@@ -1,0 +1,46 @@
+"""What a deployment leaves unsaid, framework and packages, by the looks of its model."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from clipper.core.types import Deployment
+from clipper.deploy.frameworks import CODE, detect, requirements_of
+from clipper.deploy.program import PYTHON, existing_path
+
+MLFLOW = re.compile(r"mlflow(?=\s*([=<>!~;]|$))")
+MLFLOW_LIGHT = "mlflow-skinny"
+"""The part of MLflow that loads and predicts; all of it, which its folders ask for, is a server."""
+IMAGE = "image"
+"""The framework of an image that brings its own."""
+
+
+def completed(deployment: Deployment, finds_requirements: bool) -> Deployment:
+    """The deployment with a framework, and with the packages that its model's folder names.
+
+    Looks at names and first bytes only, on the disk.
+
+    Raises:
+        DeployError: there is nothing at its path, or nothing that is known.
+    """
+    framework = deployment.framework or _framework(deployment)
+    requirements = deployment.requirements
+    if finds_requirements and not requirements:
+        requirements = _requirements(deployment, framework)
+    return replace(deployment, framework=framework, requirements=requirements)
+
+
+def _framework(deployment: Deployment) -> str:
+    path = deployment.path
+    if deployment.image and not path:
+        return IMAGE
+    return PYTHON if CODE.fullmatch(path) else detect(existing_path(path, "the model"))
+
+
+def _requirements(deployment: Deployment, framework: str) -> tuple[str, ...]:
+    """Beside a class of one's own there may be any files: only a model's own folder counts."""
+    path = Path(deployment.model_data if CODE.fullmatch(deployment.path) else deployment.path)
+    found = requirements_of(path) if path.is_dir() else ()
+    return (
+        tuple(MLFLOW.sub(MLFLOW_LIGHT, line) for line in found) if framework == "mlflow" else found
+    )

@@ -1,0 +1,34 @@
+"""Logs go a day after a version that is gone has printed its last line."""
+
+import os
+from pathlib import Path
+
+from clipper.core.types import ModelId
+from clipper.deploy.log_folder import QUIET_S, LogFolder
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+async def test_logs_of_versions_that_are_gone_go_when_they_are_old(tmp_path: Path) -> None:
+    for version in ("kept", "gone", "new"):
+        file = tmp_path / "m" / version / "0.log"
+        file.parent.mkdir(parents=True)
+        file.touch()
+        if version != "new":
+            long_ago = file.stat().st_mtime - QUIET_S - 60
+            os.utime(file, (long_ago, long_ago))
+    folder = LogFolder(tmp_path)
+    await folder.forget({ModelId("m", "kept")})
+    assert names(tmp_path / "m") == ["kept", "new"]
+
+
+async def test_a_model_without_versions_leaves_no_folder(tmp_path: Path) -> None:
+    file = tmp_path / "m" / "1" / "0.log"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    os.utime(file, (0, 0))
+    await LogFolder(tmp_path).forget(())
+    assert names(tmp_path) == []
+    await LogFolder(tmp_path / "absent").forget(())
