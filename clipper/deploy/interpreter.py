@@ -17,6 +17,8 @@ from clipper.core.errors import DeployError
 from clipper.deploy import probe
 from clipper.deploy.frameworks import FRAMEWORKS
 
+CPU = "-cpu"
+"""How names of packages end that are others without CUDA: they do in the place of those."""
 PROBE_S = 60.0
 """Its file system may be slow and cold."""
 
@@ -38,7 +40,8 @@ class Interpreter:
         wanted = Requirement(requirement)
         if wanted.marker is not None and not wanted.marker.evaluate():
             return True
-        version = self.packages.get(canonicalize_name(wanted.name))
+        name = canonicalize_name(wanted.name)
+        version = self.packages.get(name) or self.packages.get(f"{name}{CPU}")
         return (
             version is not None
             and not wanted.extras

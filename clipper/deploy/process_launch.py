@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from importlib.metadata import requires
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from clipper.core.errors import DeployError
 from clipper.core.requirements import check_requirements
 from clipper.core.types import Deployment
-from clipper.deploy.frameworks import FRAMEWORKS
-from clipper.deploy.interpreter import Interpreter
+from clipper.deploy.frameworks import FRAMEWORKS, Framework
+from clipper.deploy.interpreter import CPU, Interpreter
 from clipper.deploy.manager import ContainerSpec
 from clipper.deploy.program import (
     ONE_THREAD,
@@ -74,8 +76,16 @@ def packages_of(deployment: Deployment, interpreter: Interpreter) -> tuple[str, 
     if can_import and all(map(interpreter.has, own)):
         return ()
     # The SDK's code comes by PYTHONPATH; what it needs does not.
-    theirs = [*(requires(SDK) or ()), *(framework.requirements if framework else ())]
-    return check_requirements([*theirs, *own])
+    theirs = check_requirements([*(requires(SDK) or ()), *_of(framework)])
+    named = {Requirement(line).name for line in own}
+    return (
+        *(line for line in theirs if Requirement(line).name.removesuffix(CPU) not in named),
+        *own,
+    )
+
+
+def _of(framework: Framework | None) -> tuple[str, ...]:
+    return () if framework is None else framework.requirements
 
 
 def command_of(spec: ContainerSpec, python: Path, program: Program, socket: Path) -> list[str]:

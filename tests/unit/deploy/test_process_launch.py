@@ -58,6 +58,16 @@ def test_requirements_that_the_managers_interpreter_meets_need_no_environment() 
     assert packages_of(deployment, replace(met, frameworks=frozenset({"python"})))
 
 
+def test_a_package_that_the_model_names_takes_the_place_of_the_frameworks() -> None:
+    deployment = Deployment("process", "xgboost", "/m", requirements=("xgboost==3.0",))
+    assert "xgboost-cpu" in names(packages_of(replace(deployment, requirements=()), BARE))
+    found = packages_of(deployment, BARE)
+    assert "xgboost==3.0" in found
+    assert "xgboost-cpu" not in names(found)
+    has_it = replace(BARE, frameworks=frozenset({"xgboost"}), packages={"xgboost-cpu": "3.0"})
+    assert packages_of(deployment, has_it) == ()
+
+
 def test_a_requirement_that_is_none_is_refused_before_anything_is_started() -> None:
     with pytest.raises(InvalidInput, match="--index-url"):
         program_of(spec(noop(requirements=("--index-url=http://evil.example",))), FULL)
