@@ -4,7 +4,7 @@
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
 FROM ${BASE_IMAGE} AS python
-LABEL ai.clipper.built=image
+LABEL ai.clipper.built=unfinished
 # Debian's and Ubuntu's images, NVIDIA's among them, come without Python, and Python's own without
 # what LightGBM needs. Only then are packages fetched.
 # hadolint ignore=DL3008,SC2086
@@ -14,7 +14,7 @@ RUN missing=; \
     [ -z "$missing" ] \
     || { apt-get update \
         && apt-get install --yes --no-install-recommends $missing \
-        && rm -rf /var/lib/apt/lists/*; }
+        && rm -rf /var/lib/apt/lists/* /var/cache/apt/*; }
 RUN groupadd --gid 10001 model \
     && useradd --uid 10001 --gid model --no-create-home --home-dir /tmp model
 

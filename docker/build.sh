@@ -26,7 +26,7 @@ work=build/docker
 built=ai.clipper.built=image
 
 fresh() { # FOLDER: empty it
-  rm -rf -- "$work/$1"
+  rm -rf -- "${work:?}/$1"
   mkdir -p "$work/$1"
   echo "$work/$1"
 }
@@ -129,7 +129,8 @@ build_daemon() {
     --build-arg "BASE_IMAGE=$base_image"
 }
 
-# What earlier builds have left without a name, and nobody else's.
+# What earlier builds have left without a name, and nobody else's: images that were finished, as what
+# a build is at has another label.
 remove_old_layers() {
   docker image prune --force --filter "label=$built"
 }
@@ -159,6 +160,10 @@ image() { # IMAGE: build it, unless that has been done
   made[$1]=yes
   echo "$1: $((SECONDS - started)) s"
 }
+
+# One at a time on this machine: each could remove what another is about to build on.
+exec {lock}>"${TMPDIR:-/tmp}/clipper-images-$UID.lock"
+flock "$lock"
 
 for name in "$@"; do
   image "$name"

@@ -4,6 +4,7 @@
 ARG BASE=clipper/base
 
 FROM ${BASE}
+LABEL ai.clipper.built=unfinished
 USER 0
 COPY packages /opt/clipper/packages
 RUN python3 -I -m compileall -q -j 0 --invalidation-mode unchecked-hash -x '/tests?/' \

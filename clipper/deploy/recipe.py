@@ -62,7 +62,8 @@ class Recipe:
 
     def dockerfile(self) -> str:
         """How the engine makes the image from the build's context; no command in it takes text."""
-        lines = [f"FROM {self.base}", "USER 0"]
+        # The label is the builder's to set; till then, nobody shall take the base's for it.
+        lines = [f"FROM {self.base}", "LABEL ai.clipper.built=unfinished", "USER 0"]
         if self.requirements:
             lines += _copied(PACKAGES), _COMPILE.format(PLACES[PACKAGES])
         if self.code is not None:

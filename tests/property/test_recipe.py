@@ -12,6 +12,7 @@ from clipper.deploy.recipe import Recipe
 
 LINES = re.compile(
     r"FROM [A-Za-z0-9._:/@+-]+\n"
+    r"LABEL ai.clipper.built=unfinished\n"
     r"USER 0\n"
     r"(COPY packages /opt/clipper/environment\n"
     r"RUN python3 -I -m compileall -q -j 0 --invalidation-mode unchecked-hash "

@@ -50,6 +50,7 @@ def test_a_recipe_with_everything_is_a_dockerfile_of_known_lines(tmp_path: Path)
         requirements=("pandas>=2",), code=code, model=model
     ).dockerfile().splitlines() == [
         f"FROM {BASE}",
+        "LABEL ai.clipper.built=unfinished",
         "USER 0",
         "COPY packages /opt/clipper/environment",
         "RUN python3 -I -m compileall -q -j 0 --invalidation-mode unchecked-hash "
