@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Build the images of the model containers and of the daemon.
 #
-#     docker/build.sh [IMAGE...]      a framework's name, or daemon; by default all but tensorflow
+#     docker/build.sh [IMAGE...]      a framework's name, or daemon; by default all but tensorflow;
+#                                     or cpp, or go, which `make containers` has to have built
 #
 # BASE_IMAGE   any image of Debian or Ubuntu, with Python 3.11 or later, or whose packages have it
 #              (default: python:3.11-slim-bookworm; with CUDA nvidia/cuda, see below)
@@ -110,6 +111,14 @@ build_framework() { # FRAMEWORK
     --build-arg "BASE=$prefix/base:$tag" --build-arg "TARGET=${facts[0]}"
 }
 
+build_program() { # LANGUAGE
+  local context
+  context=$(fresh "$1")
+  cp "build/containers/$1/container" "$context"
+  build program.Dockerfile "$context" --tag "$prefix/$1-container:$version" \
+    --build-arg "BASE_IMAGE=$base_image"
+}
+
 build_daemon() {
   local context
   context=$(fresh daemon)
@@ -129,13 +138,14 @@ remove_old_layers() {
 }
 
 mapfile -t frameworks < <("$python" docker/frameworks.py)
+programs=(cpp go)
 if (($# == 0)); then
   mapfile -t images < <(printf '%s\n' "${frameworks[@]}" daemon | grep -vx tensorflow)
   set -- "${images[@]}"
 fi
 for image in "$@"; do
-  if [[ " ${frameworks[*]} daemon " != *" $image "* ]]; then
-    echo "there is no image $image; choose of: ${frameworks[*]} daemon" >&2
+  if [[ " ${frameworks[*]} ${programs[*]} daemon " != *" $image "* ]]; then
+    echo "there is no image $image; choose of: ${frameworks[*]} ${programs[*]} daemon" >&2
     exit 2
   fi
 done
@@ -143,6 +153,8 @@ for image in "$@"; do
   started=$SECONDS
   if [[ $image == daemon ]]; then
     build_daemon
+  elif [[ " ${programs[*]} " == *" $image "* ]]; then
+    build_program "$image"
   else
     [[ -n ${sdk:-} ]] || build_base
     build_framework "$image"
