@@ -15,6 +15,7 @@ from clipper.deploy.docker_request import (
     Launch,
     Limits,
 )
+from clipper.deploy.frameworks import EXECUTABLE
 from clipper.deploy.manager import ContainerSpec
 from clipper.deploy.permissions import check_readable, tree
 from clipper.deploy.program import (
@@ -73,6 +74,11 @@ def launch_of(spec: ContainerSpec, image_prefix: str, token: str, limits: Limits
 
 
 def _image(deployment: Deployment, prefix: str) -> str:
+    if deployment.framework == EXECUTABLE:
+        raise DeployError(
+            f"the program {deployment.path!r} is run by the manager process only",
+            hint="Put it into an image and name that with --image, and nothing else.",
+        )
     framework = framework_image(prefix, deployment.framework, gpus=bool(deployment.gpus))
     try:
         return check_image(deployment.image or framework)

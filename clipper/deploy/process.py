@@ -39,6 +39,7 @@ from clipper.deploy.process_launch import (
     packages_of,
     plain_variables,
     program_of,
+    settings_of,
     variables_of,
 )
 from clipper.deploy.reaper import MARK_VARIABLE, kill_marked
@@ -137,6 +138,7 @@ class ProcessManager:
             if not is_ours(running.sockets):  # somebody tidied up the temporary files
                 running.sockets.mkdir(mode=0o700)
             socket = running.sockets / f"{number}.sock"
+            variables |= settings_of(spec, program, socket)
             command = command_of(spec, python, program, socket)
             child = Child(command, variables, spec.deployment.memory_bytes)
         except OSError as error:

@@ -11,13 +11,14 @@ from packaging.requirements import Requirement
 from clipper.core.errors import DeployError
 from clipper.core.requirements import check_requirements
 from clipper.core.types import Deployment
-from clipper.deploy.frameworks import FRAMEWORKS, Framework
+from clipper.deploy.frameworks import EXECUTABLE, FRAMEWORKS, Framework
 from clipper.deploy.interpreter import CPU, Interpreter
 from clipper.deploy.manager import ContainerSpec
 from clipper.deploy.program import (
     ONE_THREAD,
     Code,
     containers_dir,
+    executable,
     options_of,
     saved_model,
     target_of,
@@ -33,7 +34,8 @@ OF_DOCKER = ("image", "network", "cpus")
 class Program:
     """What a replica runs, and what it needs for it."""
 
-    code: Code
+    code: Code | Path
+    """A class for the SDK, or a program that needs none."""
     options: dict[str, str]
     """What it is told of its model, as variables."""
     model: Path | None
@@ -54,12 +56,17 @@ def program_of(spec: ContainerSpec, interpreter: Interpreter) -> Program:
             f"{spec.replica} asks for {', '.join(asked)}, which only Docker containers have",
             hint="Deploy it with the manager docker, or without that.",
         )
-    return Program(
-        target_of(deployment),
-        options_of(deployment, user_code(deployment)),
-        saved_model(deployment),
-        packages_of(deployment, interpreter),
-    )
+    model = saved_model(deployment)
+    if deployment.framework == EXECUTABLE:
+        if deployment.requirements:
+            raise DeployError(
+                f"{spec.replica} is a program of its own, and asks for Python's packages",
+                hint="Deploy it without requirements.",
+            )
+        return Program(executable(deployment), options_of(deployment, None), model, ())
+    packages = packages_of(deployment, interpreter)
+    options = options_of(deployment, user_code(deployment))
+    return Program(target_of(deployment), options, model, packages)
 
 
 def packages_of(deployment: Deployment, interpreter: Interpreter) -> tuple[str, ...]:
@@ -89,13 +96,29 @@ def _of(framework: Framework | None) -> tuple[str, ...]:
 
 
 def command_of(spec: ContainerSpec, python: Path, program: Program, socket: Path) -> list[str]:
-    """The command line."""
+    """The command line; a program of the user's own is told by variables alone, as in Docker."""
+    if isinstance(program.code, Path):
+        return [str(program.code)]
     name, version = spec.replica.model
     # -P: the working directory is no place to import from.
     words = [str(python), "-P", "-m", "clipper_container", str(program.code)]
     words += ["--listen", f"unix:{socket}", "--input-type", spec.accepted]
     words += ["--name", name, "--version", version]
     return words + (["--model-data", str(program.model)] if program.model else [])
+
+
+def settings_of(spec: ContainerSpec, program: Program, socket: Path) -> dict[str, str]:
+    """What a program of the user's own is told of its replica; a class has it as arguments."""
+    if not isinstance(program.code, Path):
+        return {}
+    settings = {
+        "LISTEN": f"unix:{socket}",
+        "INPUT_TYPE": spec.accepted,
+        "NAME": spec.replica.model.name,
+        "VERSION": spec.replica.model.version,
+        "MODEL_DATA": str(program.model or ""),
+    }
+    return {f"CLIPPER_CONTAINER_{name}": text for name, text in settings.items() if text}
 
 
 def variables_of(spec: ContainerSpec, python: Path, spare_home: Path) -> dict[str, str]:

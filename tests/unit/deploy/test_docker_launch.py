@@ -72,6 +72,13 @@ def test_an_image_of_the_users_replaces_the_frameworks() -> None:
     assert launch.mounts == {}
 
 
+def test_a_program_of_this_machine_is_not_run_in_an_image_of_whatever_kind(saved: Path) -> None:
+    for image in ("", "mine:1"):
+        with pytest.raises(DeployError, match="by the manager process only") as refused:
+            launch_of(spec("executable", "/bin/sh", image=image), "clipper", "token", Limits())
+        assert "--image" in refused.value.hint
+
+
 def test_names_differ_between_containers_of_a_replica_and_say_whose_they_are() -> None:
     launches = [launch_of(spec("noop", ""), "clipper", "token", Limits()) for _ in range(2)]
     assert launches[0].name != launches[1].name

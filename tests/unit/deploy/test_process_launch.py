@@ -14,6 +14,7 @@ from clipper.deploy.process_launch import (
     gpu_variables,
     packages_of,
     program_of,
+    settings_of,
     variables_of,
 )
 
@@ -96,6 +97,29 @@ def test_a_replica_is_told_where_to_listen_and_what_to_load() -> None:
     assert words[:4] == ["/env/bin/python", "-P", "-m", "clipper_container"]
     assert words[4].endswith("noop_container.py:NoopContainer")
     assert words[words.index("--listen") + 1] == "unix:/run/1.sock"
+
+
+def test_a_program_of_the_users_own_is_told_the_same_by_variables(tmp_path: Path) -> None:
+    deployment = Deployment("process", "executable", "/bin/sh", model_data=str(tmp_path))
+    program = program_of(spec(deployment), BARE)
+    socket = Path("/run/1.sock")
+    shell = str(Path("/bin/sh").resolve())
+    assert command_of(spec(deployment), PYTHON, program, socket) == [shell]
+    assert settings_of(spec(deployment), program, socket) == {
+        "CLIPPER_CONTAINER_LISTEN": "unix:/run/1.sock",
+        "CLIPPER_CONTAINER_INPUT_TYPE": "floats",
+        "CLIPPER_CONTAINER_NAME": "m",
+        "CLIPPER_CONTAINER_VERSION": "1",
+        "CLIPPER_CONTAINER_MODEL_DATA": str(tmp_path),
+    }
+    assert settings_of(spec(noop()), program_of(spec(noop()), FULL), socket) == {}
+
+
+def test_a_program_of_the_users_own_has_no_python_packages() -> None:
+    deployment = Deployment("process", "executable", "/bin/sh", requirements=("scipy",))
+    with pytest.raises(DeployError, match="m:1#0 is a program") as refused:
+        program_of(spec(deployment), FULL)
+    assert "without requirements" in refused.value.hint
 
 
 def test_a_replica_finds_the_programs_of_its_own_environment_first() -> None:
