@@ -9,8 +9,9 @@ ARGS ?=
 EXTRAS := sklearn,pytorch,onnx,xgboost,lightgbm,transformers,mlflow,closure,bench,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-once test check format proto clean bench bench-binary bench-delayed \
-	bench-goodput bench-peers bench-profile bench-selection bench-tails bench-workers paper
+.PHONY: help setup demo demo-once test check containers format proto clean bench bench-binary \
+	bench-delayed bench-goodput bench-peers bench-profile bench-selection bench-tails bench-workers \
+	paper
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +43,10 @@ check: $(INSTALLED) ## format, lint, types, import contracts, generated code
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --config pyproject.toml
 	$(BIN)/python proto/generate.py --check
+
+containers: ## build the model containers in C++ and Go (needs their toolchains: .ci/toolchains)
+	$(MAKE) -C containers/cpp
+	$(MAKE) -C containers/go
 
 format: $(INSTALLED) ## put the code in its form
 	$(BIN)/ruff check --fix .

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Build the images of the model containers and of the daemon.
 #
-#     docker/build.sh [IMAGE...]      a framework's name, or daemon; by default all but tensorflow
+#     docker/build.sh [IMAGE...]      a framework's name, or daemon; by default all but tensorflow;
+#                                     or cpp, or go, which `make containers` has to have built
 #
 # BASE_IMAGE   any image of Debian or Ubuntu, with Python 3.11 or later, or whose packages have it
 #              (default: python:3.11-slim-bookworm; with CUDA nvidia/cuda, see below)
@@ -116,6 +117,14 @@ build_framework() { # FRAMEWORK
     --build-arg "BASE=$base" --build-arg "TARGET=${facts[1]}"
 }
 
+build_program() { # LANGUAGE
+  local context
+  context=$(fresh "$1")
+  cp "build/containers/$1/container" "$context"
+  build program.Dockerfile "$context" --tag "$prefix/$1-container:$version" \
+    --build-arg "BASE_IMAGE=$base_image"
+}
+
 build_daemon() {
   local context
   context=$(fresh daemon)
@@ -136,13 +145,14 @@ remove_old_layers() {
 }
 
 mapfile -t frameworks < <("$python" docker/frameworks.py)
+programs=(cpp go)
 if (($# == 0)); then
   mapfile -t images < <(printf '%s\n' "${frameworks[@]}" daemon | grep -vx tensorflow)
   set -- "${images[@]}"
 fi
 for name in "$@"; do
-  if [[ " ${frameworks[*]} daemon " != *" $name "* ]]; then
-    echo "there is no image $name; choose of: ${frameworks[*]} daemon" >&2
+  if [[ " ${frameworks[*]} ${programs[*]} daemon " != *" $name "* ]]; then
+    echo "there is no image $name; choose of: ${frameworks[*]} ${programs[*]} daemon" >&2
     exit 2
   fi
 done
@@ -153,6 +163,8 @@ image() { # IMAGE: build it, unless that has been done
   [[ -z ${made[$1]:-} ]] || return 0
   if [[ $1 == daemon ]]; then
     build_daemon
+  elif [[ " ${programs[*]} " == *" $1 "* ]]; then
+    build_program "$1"
   else
     [[ -n ${sdk:-} ]] || build_base
     build_framework "$1"

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipper.core.errors import DeployError
-from clipper.deploy.looks import LOOKS, head, is_transformers
+from clipper.deploy.looks import LOOKS, head, is_program, is_transformers
 
 CODE = re.compile(r".*\.py:[^\W\d]\w*", re.DOTALL)
 """A class in a file: `net.py:Net`."""
+EXECUTABLE = "executable"
+"""What stands for a framework where the model is a program that speaks the protocol itself."""
 FUNCTION = "func.cloudpickle"
 """A function beside a saved model, which is called with it."""
 
@@ -127,7 +129,7 @@ def detect(path: Path) -> str:
     if CODE.fullmatch(path.name):
         return "python"
     try:
-        found = _in_folder(path) if path.is_dir() else {path.name: _of_file(path)}
+        found = _in_folder(path) if path.is_dir() else {path.name: _alone(path)}
     except OSError as error:
         raise DeployError(
             f"the saved model {str(path)!r} cannot be looked at: {error.strerror or error}",
@@ -137,11 +139,13 @@ def detect(path: Path) -> str:
     if len(known) == 1:
         return next(iter(known.values()))
     markers = (marker for name in _BY_MARKER for marker in FRAMEWORKS[name].markers)
-    looked_for = f"{', '.join([*_BY_SUFFIX, *LOOKS])}, or a folder with {', '.join(markers)}"
+    looked_for = (
+        f"{', '.join([*_BY_SUFFIX, *LOOKS])}, a program, or a folder with {', '.join(markers)}"
+    )
     looks = f"like several models, {', '.join(known)}" if known else f"like none of {looked_for}"
     raise DeployError(
         f"the framework of {str(path)!r} cannot be told: it looks {looks}",
-        hint=f"Name one with --framework: {', '.join(FRAMEWORKS)}.",
+        hint=f"Name one with --framework: {', '.join([*FRAMEWORKS, EXECUTABLE])}.",
     )
 
 
@@ -159,6 +163,10 @@ def _in_folder(folder: Path) -> dict[str, str]:
         # What a function is called with is no function: it is a live object of PyTorch's.
         return {name: "pytorch" if what == "closure" else what for name, what in found.items()}
     return found | {FUNCTION: function}
+
+
+def _alone(file: Path) -> str:
+    return _of_file(file) or (EXECUTABLE if is_program(file) else "")
 
 
 def _of_file(file: Path) -> str:

@@ -1,6 +1,7 @@
 """How saved models begin whose names leave it open: first bytes are read, and nothing is run."""
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -40,6 +41,11 @@ LOOKS: Mapping[str, Callable[[bytes], str]] = {
     ".bin": lambda start: _archive(start) or _json_or_ubjson(start),
 }
 """By suffix: the framework whose saved model begins so, or nothing."""
+
+
+def is_program(file: Path) -> bool:
+    """Whether a file is there to be run."""
+    return os.access(file, os.X_OK) and head(file).startswith((b"\x7fELF", b"#!"))
 
 
 def is_transformers(config: Path) -> bool:

@@ -2,10 +2,12 @@
 
 A framework is a folder of `containers/` that holds `<framework>_container.py`; `python` is the
 framework of models that bring their own class and nothing else. Those of other frameworks may bring
-one as well, where the saved model is weights. Everything is checked here, before anything is
-started. Model code is never loaded: it runs in the container only.
+one as well, where the saved model is weights. `executable` is a program in whatever language, which
+speaks the protocol itself. Everything is checked here, before anything is started. Model code is
+never loaded: it runs in the container only.
 """
 
+import os
 import re
 import sysconfig
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from pathlib import Path
 import clipper
 from clipper.core.errors import DeployError
 from clipper.core.types import Deployment
-from clipper.deploy.frameworks import CODE, FRAMEWORKS
+from clipper.deploy.frameworks import CODE, EXECUTABLE, FRAMEWORKS
 
 PYTHON = "python"
 
@@ -63,6 +65,21 @@ def user_code(deployment: Deployment) -> Code | None:
     )
 
 
+def executable(deployment: Deployment) -> Path:
+    """The program that is the model.
+
+    Raises:
+        DeployError: it does not exist, or cannot be run.
+    """
+    program = existing_path(deployment.path, "the program")
+    if not program.is_file() or not os.access(program, os.X_OK):
+        raise DeployError(
+            f"the program {deployment.path!r} cannot be run",
+            hint="Give a file that may be executed (chmod +x).",
+        )
+    return program
+
+
 def framework_code(framework: str, containers: Path) -> Code:
     """The class that serves a framework's saved models.
 
@@ -105,7 +122,7 @@ def saved_model(deployment: Deployment) -> Path | None:
         DeployError: it does not exist, or the framework needs one and none is named.
     """
     framework = FRAMEWORKS.get(deployment.framework)
-    if deployment.framework == PYTHON or CODE.fullmatch(deployment.path):
+    if deployment.framework in (PYTHON, EXECUTABLE) or CODE.fullmatch(deployment.path):
         data = deployment.model_data
         return existing_path(data, "model_data") if data else None
     if framework is not None and not framework.needs_model:

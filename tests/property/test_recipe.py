@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipper.core.errors import InvalidInput
+from clipper.deploy.docker.recipe import Recipe
 from clipper.deploy.program import Code
-from clipper.deploy.recipe import Recipe
 
 LINES = re.compile(
     r"FROM [A-Za-z0-9._:/@+-]+\n"

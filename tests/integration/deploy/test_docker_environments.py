@@ -10,7 +10,7 @@ import docker
 import pytest
 
 from clipper.core.errors import DeployError
-from clipper.deploy.docker import DockerManager
+from clipper.deploy.docker.manager import DockerManager
 from clipper.deploy.instance import instance_id
 from clipper.deploy.manager import ContainerSpec
 from tests.fakes.engine import ask, id_of

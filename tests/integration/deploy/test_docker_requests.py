@@ -10,8 +10,8 @@ import pytest
 
 import clipper
 from clipper.core.errors import DeployError
-from clipper.deploy.docker import DockerManager
-from clipper.deploy.docker_request import Limits
+from clipper.deploy.docker.manager import DockerManager
+from clipper.deploy.docker.request import Limits
 from clipper.deploy.instance import instance_id
 from clipper.deploy.manager import ContainerSpec
 from tests.fakes.engine import ask, id_of

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from clipper.core.types import Deployment, Input, InputType, ModelId, ReplicaId
 from clipper.deploy.manager import ContainerSpec
-from clipper.deploy.process import ProcessManager
+from clipper.deploy.process.manager import ProcessManager
 from clipper.rpc.replica import GrpcReplica
 
 OWN = """

@@ -49,6 +49,26 @@ def test_a_file_is_known_by_its_name_or_its_first_bytes(
     assert detect(tmp_path) == framework
 
 
+@pytest.mark.parametrize("start", [b"\x7fELF\x02", b"#!/bin/sh\n"])
+def test_a_file_that_is_there_to_be_run_is_a_program(tmp_path: Path, start: bytes) -> None:
+    program = tmp_path / "container"
+    program.write_bytes(start)
+    with pytest.raises(DeployError, match=r"looks like none of .*, a program,") as refused:
+        detect(program)
+    assert "executable" in refused.value.hint
+    program.chmod(0o755)
+    assert detect(program) == "executable"
+    program.rename(tmp_path / "model.onnx")
+    assert detect(tmp_path / "model.onnx") == "onnx", "its name says more than who may run it"
+
+
+def test_what_may_be_run_but_is_no_program_is_none(tmp_path: Path) -> None:
+    (tmp_path / "weights").write_bytes(b"1 2 3\n")
+    (tmp_path / "weights").chmod(0o777)
+    with pytest.raises(DeployError, match="looks like none"):
+        detect(tmp_path / "weights")
+
+
 @pytest.mark.parametrize(
     ("files", "framework"),
     [

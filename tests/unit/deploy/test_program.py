@@ -9,6 +9,7 @@ from clipper.core.types import Deployment
 from clipper.deploy.program import (
     Code,
     containers_dir,
+    executable,
     existing_path,
     framework_code,
     options_of,
@@ -98,6 +99,25 @@ def test_a_saved_model_that_is_missing_is_named() -> None:
         saved_model(Deployment("process", "sklearn", "/no/such"))
     with pytest.raises(DeployError, match="the saved sklearn model ''"):
         saved_model(Deployment("process", "sklearn", ""))
+
+
+def test_a_program_is_a_file_that_may_be_run(tmp_path: Path) -> None:
+    program = tmp_path / "container"
+    program.touch(0o644)
+    for path in (program, tmp_path):
+        with pytest.raises(DeployError, match="cannot be run") as refused:
+            executable(Deployment("process", "executable", str(path)))
+        assert "chmod +x" in refused.value.hint
+    with pytest.raises(DeployError, match="cannot be found"):
+        executable(Deployment("process", "executable", f"{tmp_path}/none"))
+    program.chmod(0o755)
+    assert executable(Deployment("process", "executable", str(program))) == program
+
+
+def test_a_program_loads_its_model_data_if_there_is_some(tmp_path: Path) -> None:
+    assert saved_model(Deployment("process", "executable", "/bin/true")) is None
+    data = Deployment("process", "executable", "/bin/true", model_data=str(tmp_path))
+    assert saved_model(data) == tmp_path
 
 
 def test_odd_paths_are_refused_like_missing_ones(tmp_path: Path) -> None:
