@@ -82,7 +82,7 @@ class Line(mlflow.pyfunc.PythonModel):
 mlflow.pyfunc.save_model("NAME", python_model=Line(), pip_requirements=[])
 """
 CLOSURE = "import cloudpickle; k = 2\ndef f(xs): return [k * x.sum() + 1 for x in xs]\n"
-ABOUT_21 = pytest.approx(21, abs=1)
+ABOUT_21 = pytest.approx(21, abs=4)  # trees know steps, not lines
 CASES = {
     "python": Case("", "", "loud", "LOUD", InputType.STRINGS),
     "noop": Case("", "", [1.0, 2.0], 3.0),
