@@ -22,10 +22,10 @@ from clipper.core.flags import parse_flags
 from clipper.core.garbage import quieten
 from clipper.core.logs import configure
 from clipper.core.settings import Settings, build_variables, load_settings, pip_variables
-from clipper.deploy.docker import DockerManager
+from clipper.deploy.docker.manager import DockerManager
 from clipper.deploy.instance import Taken, claim
 from clipper.deploy.manager import ContainerManager
-from clipper.deploy.process import ProcessManager
+from clipper.deploy.process.manager import ProcessManager
 from clipper.frontend.listener import Listener
 from clipper.frontend.listeners import admin_listener, query_listener
 from clipper.rpc.replica import GrpcReplica

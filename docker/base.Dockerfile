@@ -4,17 +4,17 @@
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
 FROM ${BASE_IMAGE} AS python
-LABEL ai.clipper.built=image
+LABEL ai.clipper.built=unfinished
 # Debian's and Ubuntu's images, NVIDIA's among them, come without Python, and Python's own without
 # what LightGBM needs. Only then are packages fetched.
 # hadolint ignore=DL3008,SC2086
 RUN missing=; \
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || missing=python3; \
-    ldconfig -p | grep -q libgomp.so.1 || missing="$missing libgomp1"; \
+    case "$(ldconfig -p)" in *libgomp.so.1*) ;; *) missing="$missing libgomp1" ;; esac; \
     [ -z "$missing" ] \
     || { apt-get update \
         && apt-get install --yes --no-install-recommends $missing \
-        && rm -rf /var/lib/apt/lists/*; }
+        && rm -rf /var/lib/apt/lists/* /var/cache/apt/*; }
 RUN groupadd --gid 10001 model \
     && useradd --uid 10001 --gid model --no-create-home --home-dir /tmp model
 
@@ -22,7 +22,7 @@ FROM python
 COPY packages /opt/clipper/base
 # Compiled without a look at the clock: the same packages are the same layer. Isolated: nothing of
 # theirs is imported. A file for another Python, or one that is a template, is no error.
-RUN python3 -I -m compileall -q --invalidation-mode unchecked-hash -x '/tests?/' /opt/clipper/base \
+RUN python3 -I -m compileall -q -j 0 --invalidation-mode unchecked-hash -x '/tests?/' /opt/clipper/base \
     || true
 # The daemon runs it with a read-only root: /tmp is all there is to write to.
 ENV HOME=/tmp \

@@ -27,7 +27,7 @@ work=build/docker
 built=ai.clipper.built=image
 
 fresh() { # FOLDER: empty it
-  rm -rf -- "$work/$1"
+  rm -rf -- "${work:?}/$1"
   mkdir -p "$work/$1"
   echo "$work/$1"
 }
@@ -92,23 +92,29 @@ build_base() {
 }
 
 build_framework() { # FRAMEWORK
-  local framework=$1 context wheels wheel facts found
+  local framework=$1 context wheels wheel there base=$prefix/base:$tag facts found
   mapfile -t facts < <("$python" docker/frameworks.py "$framework" "$variant")
+  there=("$sdk"/*.whl "$shared"/*.whl)
+  if [[ -n ${facts[0]} ]]; then
+    image "${facts[0]}"
+    base=$prefix/${facts[0]}-container:$tag
+    there+=("$work/${facts[0]}-wheels"/*.whl)
+  fi
   context=$(fresh "$framework")
   wheels=$(fresh "$framework-wheels")
-  # Together with the SDK, so that they agree on what both need; what the base has, it has.
-  ((${#facts[@]} == 1)) || download "$wheels" "$sdk"/*.whl "${facts[@]:1}"
-  for wheel in "$sdk"/*.whl "$shared"/*.whl; do
+  # Together with what is there, so that they agree.
+  ((${#facts[@]} == 2)) || download "$wheels" "${there[@]}" "${facts[@]:2}"
+  for wheel in "${there[@]}"; do
     rm -f -- "$wheels/${wheel##*/}"
   done
   mapfile -t found < <(find "$wheels" -name '*.whl')
   install "$context/packages" "${found[@]}"
   install "$context/sdk" "$sdk"/*.whl
   mkdir "$context/container"
-  [[ -z ${facts[0]} ]] || cp -r "containers/$framework/." "$context/container"
+  [[ -z ${facts[1]} ]] || cp -r "containers/$framework/." "$context/container"
   find "$context/container" -name __pycache__ -prune -exec rm -r -- {} +
   build container.Dockerfile "$context" --tag "$prefix/$framework-container:$tag" \
-    --build-arg "BASE=$prefix/base:$tag" --build-arg "TARGET=${facts[0]}"
+    --build-arg "BASE=$base" --build-arg "TARGET=${facts[1]}"
 }
 
 build_program() { # LANGUAGE
@@ -132,9 +138,10 @@ build_daemon() {
     --build-arg "BASE_IMAGE=$base_image"
 }
 
-# What earlier builds have left without a name, and nobody else's.
+# What earlier builds have left without a name, and nobody else's: images that were finished, as what
+# a build is at has another label.
 remove_old_layers() {
-  docker image prune --force --filter "label=$built"
+  docker image prune --force --filter "label=$built" | tail -n 1
 }
 
 mapfile -t frameworks < <("$python" docker/frameworks.py)
@@ -143,22 +150,34 @@ if (($# == 0)); then
   mapfile -t images < <(printf '%s\n' "${frameworks[@]}" daemon | grep -vx tensorflow)
   set -- "${images[@]}"
 fi
-for image in "$@"; do
-  if [[ " ${frameworks[*]} ${programs[*]} daemon " != *" $image "* ]]; then
-    echo "there is no image $image; choose of: ${frameworks[*]} ${programs[*]} daemon" >&2
+for name in "$@"; do
+  if [[ " ${frameworks[*]} ${programs[*]} daemon " != *" $name "* ]]; then
+    echo "there is no image $name; choose of: ${frameworks[*]} ${programs[*]} daemon" >&2
     exit 2
   fi
 done
-for image in "$@"; do
-  started=$SECONDS
-  if [[ $image == daemon ]]; then
+declare -A made
+
+image() { # IMAGE: build it, unless that has been done
+  local started=$SECONDS
+  [[ -z ${made[$1]:-} ]] || return 0
+  if [[ $1 == daemon ]]; then
     build_daemon
-  elif [[ " ${programs[*]} " == *" $image "* ]]; then
-    build_program "$image"
+  elif [[ " ${programs[*]} " == *" $1 "* ]]; then
+    build_program "$1"
   else
     [[ -n ${sdk:-} ]] || build_base
-    build_framework "$image"
+    build_framework "$1"
   fi
-  echo "$image: $((SECONDS - started)) s"
+  made[$1]=yes
+  echo "$1: $((SECONDS - started)) s"
+}
+
+# One at a time on this machine: each could remove what another is about to build on.
+exec {lock}>"${TMPDIR:-/tmp}/clipper-images-$UID.lock"
+flock "$lock"
+
+for name in "$@"; do
+  image "$name"
 done
 remove_old_layers

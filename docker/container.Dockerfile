@@ -4,13 +4,14 @@
 ARG BASE=clipper/base
 
 FROM ${BASE}
+LABEL ai.clipper.built=unfinished
 USER 0
 COPY packages /opt/clipper/packages
-RUN python3 -I -m compileall -q --invalidation-mode unchecked-hash -x '/tests?/' \
+RUN python3 -I -m compileall -q -j 0 --invalidation-mode unchecked-hash -x '/tests?/' \
     /opt/clipper/packages || true
 COPY sdk /opt/clipper/sdk
 COPY container /opt/clipper/container
-RUN python3 -I -m compileall -q --invalidation-mode unchecked-hash \
+RUN python3 -I -m compileall -q -j 0 --invalidation-mode unchecked-hash \
     /opt/clipper/sdk /opt/clipper/container
 # The file and the class in it; empty where the model brings its own.
 ARG TARGET

@@ -1,7 +1,7 @@
 """Tells docker/build.sh what images there are, from the table that the daemon has them from.
 
     python docker/frameworks.py              the frameworks' names, a line each
-    python docker/frameworks.py NAME [cuda]  its class, then its requirements, a line each
+    python docker/frameworks.py NAME [cuda]  what it is built on, its class, its requirements
 
 It runs on any Python, with nothing installed.
 """
@@ -21,11 +21,14 @@ WITH_CUDA = {
     "xgboost-cpu": "xgboost",
 }
 """Packages that have another name where they use GPUs; the others find out by themselves."""
+BUILT_ON = {"transformers": "pytorch"}
+"""Frameworks on another's image, as they share what is largest."""
 REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(.*)")
 
 
 def lines(name: str, *variant: str) -> Iterator[str]:
-    """The target of a framework's image, empty where models bring their own, and its packages."""
+    """The framework it is built on, or none; its class, unless models bring one; its packages."""
+    yield BUILT_ON.get(name, "")
     file = f"{name}_container.py"
     has_class = (Path(__file__).parent.parent / "containers" / name / file).is_file()
     class_name = f"{name.title().replace('_', '')}Container"

@@ -32,7 +32,7 @@ from clipper.core.types import (
     ReplicaId,
 )
 from clipper.deploy.manager import ContainerSpec
-from clipper.deploy.process import ProcessManager
+from clipper.deploy.process.manager import ProcessManager
 from clipper.frontend.door import Door
 from clipper.frontend.listener import Listener
 from clipper.rpc.replica import GrpcReplica

@@ -98,9 +98,20 @@ def framework_code(framework: str, containers: Path) -> Code:
     return Code(file, f"{framework.title().replace('_', '')}Container")
 
 
+def target_of(deployment: Deployment) -> Code:
+    """The class that a container is to run: a `python` deployment's own, else its framework's.
+
+    Raises:
+        DeployError: there is none.
+    """
+    code = user_code(deployment) if deployment.framework == PYTHON else None
+    return code or framework_code(deployment.framework, containers_dir())
+
+
 def options_of(deployment: Deployment, code: Code | None) -> dict[str, str]:
-    """What a container is told of its model beyond the class and the place, as variables."""
-    options = {"OUTPUT": deployment.output, "CODE": str(code or "")}
+    """What a container is told beyond the class that it runs and the model's place: variables."""
+    beside = code if deployment.framework != PYTHON else None
+    options = {"OUTPUT": deployment.output, "CODE": str(beside or "")}
     return {f"CLIPPER_CONTAINER_{name}": text for name, text in options.items() if text}
 
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from clipper.deploy.child import how_it_ended
+from clipper.deploy.process.child import how_it_ended
 from clipper.deploy.waiting import readable
 from clipper.workers.channel import Channel
 from clipper.workers.messages import ToMain

@@ -6,7 +6,6 @@ as JSON records, one text as text. The model is given what it was saved for, wit
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when the package is imported
@@ -17,7 +16,7 @@ import pandas as pd
 from clipper_container import LoadError, ModelContainer
 from clipper_container.answers import answer
 from clipper_container.forms import TEXT, Form, Forms
-from clipper_container.saved import reading
+from clipper_container.saved import place_of, reading
 from mlflow.types import DataType
 
 NUMBERS = (DataType.boolean, DataType.integer, DataType.long, DataType.float, DataType.double)
@@ -29,7 +28,7 @@ class MlflowContainer(ModelContainer):
     def __init__(self, model_data: str) -> None:
         """Load the folder."""
         super().__init__(model_data)
-        path = Path(model_data)
+        path = place_of(model_data)
         if not (path / "MLmodel").is_file():
             raise LoadError(f"{path}: a model of MLflow's is a folder with a file MLmodel.")
         self._forms: Forms | None = None
@@ -61,7 +60,7 @@ class MlflowContainer(ModelContainer):
             self.describe_inputs(self._forms)
         else:
             self.input_type = "json"
-            self.input_form = f"{{{', '.join(f'{each.name}: {each.type}' for each in schema)}}}"
+            self.input_form = f"{{{', '.join(f'{each.name}: {each.type!r}' for each in schema)}}}"
 
     def predict_batch(self, inputs: Any) -> Any:
         """One prediction for each input."""
@@ -89,7 +88,7 @@ class MlflowContainer(ModelContainer):
             if missing := needed - record.keys() if isinstance(record, dict) else needed:
                 raise ValueError(
                     f"Input {index} of the batch has no {', '.join(sorted(missing))}; "
-                    f"the model takes {self.input_form}."
+                    f"it takes {self.input_form}."
                 )
         frame = pd.DataFrame(inputs, columns=names)
         # JSON has one kind of number, and MLflow is strict about them.
@@ -104,7 +103,8 @@ class MlflowContainer(ModelContainer):
         """One input of the example that was saved with the model, if it is of a known form."""
         if isinstance(example, pd.DataFrame) and self._columns:
             row = example.iloc[0]
-            return row.to_numpy(np.float64) if self._forms else row.to_dict()
+            only = self._forms.only if self._forms else None
+            return row.to_numpy(only.dtype) if only else row.to_dict()
         if isinstance(example, np.ndarray) and self._forms:
             return example[0]
         return None

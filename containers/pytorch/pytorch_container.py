@@ -34,11 +34,13 @@ class PytorchContainer(ModelContainer):
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._form: Form | None = None
         self._batch_size: int | None = None
+        # Its own code, so outside of what is said of the file.
+        network = class_of(self.options.code)() if self.options.code else None
         with reading(path, "a PyTorch model"):
             if path.suffix == ".pt2":
                 self.model = self._exported(torch.export.load(path))
             else:
-                self.model = load_network(path, self.options.code).eval().to(self._device)
+                self.model = load_network(path, network).eval().to(self._device)
             check_one_input(self.model)
         kind = getattr(self.model, "original_name", type(self.model).__name__)
         self.about = f"PyTorch {torch.__version__} on {self._device.type}, {kind}"
@@ -49,14 +51,19 @@ class PytorchContainer(ModelContainer):
         """The network of an exported program, which knows the form of its inputs."""
         names = program.graph_signature.user_inputs
         if len(names) != 1:
-            raise LoadError(f"it takes {len(names)} inputs, {', '.join(names)}; export it with one")
+            raise LoadError(
+                f"The program takes {len(names)} inputs, {', '.join(names)}; export one of one."
+            )
         node = next(node for node in program.graph.nodes if node.name in names)
         example = node.meta["val"]
         sizes = [size if isinstance(size, int) else None for size in example.shape]
         self._batch_size = sizes[0]
         self._form = Form(torch.empty(0, dtype=example.dtype).numpy().dtype, tuple(sizes[1:]))
         self.describe_inputs(Forms.one(self._form))
-        program = torch.export.passes.move_to_device_pass(program, self._device)
+        if self._device.type == "cuda":  # constants are in the program's code, which .to() leaves
+            from torch.export.passes import move_to_device_pass
+
+            program = move_to_device_pass(program, self._device)
         return program.module()
 
     def predict_batch(self, inputs: Any) -> Any:
@@ -81,34 +88,33 @@ class PytorchContainer(ModelContainer):
         if not isinstance(inputs, np.ndarray):
             return inputs
         tensor = torch.from_numpy(inputs)
-        if (
-            self._form is None
-        ):  # the network does not say, so: as its weights are, and as torch counts
+        if self._form is None:  # it does not say, so: as its weights are, and as torch counts
             tensor = tensor.to(self._floating if tensor.is_floating_point() else torch.int64)
         if self._device.type == "cuda":
             tensor = tensor.pin_memory()
         return tensor.to(self._device, non_blocking=True)
 
 
-def load_network(path: Path, code: str) -> torch.nn.Module:
-    """The network of a file; of weights, with the class that the code names.
+def load_network(path: Path, network: Any) -> torch.nn.Module:
+    """The network of a file; where that holds weights, the given one with them.
 
     Raises:
-        LoadError: the file holds something else.
+        LoadError: the file holds something else, or there is no network for its weights.
     """
     loaded = load_by_kind(path)
-    if isinstance(loaded, Mapping):
-        if not code:
-            raise LoadError(
-                f"{path} holds weights without their network; deploy its class, net.py:Net, "
-                "with this file as model data."
-            )
-        weights, loaded = loaded, class_of(code)()
-        if isinstance(loaded, torch.nn.Module):
-            loaded.load_state_dict(weights)
-    if not isinstance(loaded, torch.nn.Module):
-        raise LoadError(f"{path}: a {type(loaded).__name__} is no torch.nn.Module.")
-    return loaded
+    if isinstance(loaded, torch.nn.Module):
+        return loaded
+    if not isinstance(loaded, Mapping):
+        raise LoadError(f"{path} holds a {type(loaded).__name__}, which is no torch.nn.Module.")
+    if network is None:
+        raise LoadError(
+            f"{path} holds weights without their network; deploy its class, net.py:Net, "
+            "with this file as model data."
+        )
+    if not isinstance(network, torch.nn.Module):
+        raise LoadError(f"{type(network).__name__}, of the weights {path}, is no torch.nn.Module.")
+    network.load_state_dict(loaded)
+    return network
 
 
 def load_by_kind(path: Path) -> Any:
@@ -160,8 +166,6 @@ def named(outputs: Any) -> Mapping[str, Any]:
     """The outputs by name, or by their place."""
     if isinstance(outputs, Mapping):
         return {name: output for name, output in outputs.items() if output is not None}
-    if hasattr(outputs, "_asdict"):
-        return dict(outputs._asdict())
     if isinstance(outputs, tuple | list):
         return {str(place): output for place, output in enumerate(outputs)}
     return {"0": outputs}

@@ -9,12 +9,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+if threads := os.environ.get("OMP_NUM_THREADS"):  # TensorFlow has names of its own for it
+    os.environ.update(TF_NUM_INTRAOP_THREADS=threads, TF_NUM_INTEROP_THREADS=threads)
+
 import numpy as np
 import tensorflow as tf
 from clipper_container import LoadError, ModelContainer
 from clipper_container.answers import answer, check_output
 from clipper_container.forms import TEXT, Array, Form, Forms, in_fixed_batches
-from clipper_container.saved import find_file, reading
+from clipper_container.saved import find_file, place_of, reading
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 SAVED_MODEL = "saved_model.pb"
@@ -29,10 +32,7 @@ class TensorflowContainer(ModelContainer):
     def __init__(self, model_data: str) -> None:
         """Load the folder of a SavedModel, or the Keras file or the only one of a folder."""
         super().__init__(model_data)
-        threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
-        folder = Path(model_data)
+        folder = place_of(model_data)
         load = self._saved_model if (folder / SAVED_MODEL).is_file() else self._keras
         path = folder if load == self._saved_model else find_file(model_data, SUFFIXES)
         with reading(path, "a TensorFlow model"):
@@ -51,7 +51,7 @@ class TensorflowContainer(ModelContainer):
             names = ", ".join(self.model.signatures) or "none"
             raise LoadError(f"{path} has no signature {SIGNATURE}; it has {names}.")
         check_output(self.options.output, function.structured_outputs)
-        specs = function.structured_input_signature[1]
+        specs = dict(sorted(function.structured_input_signature[1].items()))
         return specs, lambda columns: function(
             **{name: tf.constant(column) for name, column in columns.items()}
         )
@@ -61,6 +61,8 @@ class TensorflowContainer(ModelContainer):
         specs = {each.name: each for each in getattr(model, "inputs", None) or ()}
         if not specs:
             raise LoadError(f"{path} does not say what it takes; build it with an Input.")
+        # A Sequential model has no names but its tensors'.
+        names = getattr(model, "output_names", None) or [each.name for each in model.outputs]
 
         def run(columns: Mapping[str, Array]) -> Mapping[str, Any]:
             given = dict(columns) if len(columns) > 1 else next(iter(columns.values()))
@@ -68,7 +70,7 @@ class TensorflowContainer(ModelContainer):
             if isinstance(outputs, Mapping):
                 return outputs
             several = outputs if isinstance(outputs, list | tuple) else [outputs]
-            return dict(zip(model.output_names, several, strict=True))
+            return dict(zip(names, several, strict=True))
 
         return specs, run
 
@@ -92,7 +94,7 @@ def form_of(name: str, spec: Any) -> Form:
         LoadError: no batch of anything.
     """
     if spec.shape is None or spec.shape == tf.TensorShape(None) or len(spec.shape) == 0:
-        raise LoadError(f"its input {name} has no first dimension, which would be the batch")
+        raise LoadError(f"The input {name} of the model has no first dimension, the batch.")
     dtype = np.dtype(tf.as_dtype(spec.dtype).as_numpy_dtype)
     return Form(TEXT if dtype.kind == "O" else dtype, tuple(spec.shape[1:]))
 

@@ -15,7 +15,7 @@ os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_T
 import torch
 import transformers
 from clipper_container import LoadError, ModelContainer
-from clipper_container.saved import reading
+from clipper_container.saved import place_of, reading
 
 TASKS = {
     "ForSequenceClassification": "text-classification",
@@ -34,12 +34,15 @@ class TransformersContainer(ModelContainer):
     def __init__(self, model_data: str) -> None:
         """Load the folder."""
         super().__init__(model_data)
-        path = Path(model_data)
+        path = place_of(model_data)
         architecture = architecture_of(path)
         task = self.options.output or task_of(architecture, path)
         device = 0 if torch.cuda.is_available() else -1
-        with reading(path, f"a pipeline for {task}"):
-            self.model = transformers.pipeline(task, model=str(path), device=device)
+        with reading(path, f"a model for {task}"):
+            cls = getattr(transformers, architecture)
+            network = cls.from_pretrained(path, local_files_only=True)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(path, local_files_only=True)
+            self.model = transformers.pipeline(task, network, tokenizer=tokenizer, device=device)
         # Texts of several lengths share a batch only where there is something to fill them up with.
         self._can_pad = self.model.tokenizer.pad_token is not None
         self.input_type = self.input_form = "strings"

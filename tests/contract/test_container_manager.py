@@ -13,9 +13,9 @@ import pytest
 
 from clipper.core.errors import DeployError
 from clipper.core.types import Deployment, InputType, ModelId, ReplicaId
-from clipper.deploy.docker import DockerManager
+from clipper.deploy.docker.manager import DockerManager
 from clipper.deploy.manager import Container, ContainerManager, ContainerSpec
-from clipper.deploy.process import ProcessManager
+from clipper.deploy.process.manager import ProcessManager
 from tests.fakes.containers import FakeContainer, FakeManager, Script
 from tests.fakes.engine import require_docker
 

@@ -87,6 +87,17 @@ def test_a_class_with_its_neighbours_and_packages_is_served_from_its_image(
         assert clipper.predict("texts", "you").output == "hello YOU!"
 
 
+def test_a_base_that_is_not_here_is_named_and_not_fetched_from_anywhere(
+    daemon: Clipperd, tmp_path: Path
+) -> None:
+    require_docker()
+    asked = ("model", "build", "m", "1", "", "--framework", "noop", "--prefix", "nobodys")
+    build = admin(daemon, tmp_path, *asked)
+    assert build.returncode == 4
+    assert "there is no image nobodys/noop-container" in build.stderr
+    assert "docker/build.sh" in build.stderr
+
+
 def test_a_saved_model_is_served_from_its_image(
     daemon: Clipperd, tmp_path: Path, images: list[str]
 ) -> None:

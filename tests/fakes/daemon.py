@@ -12,9 +12,9 @@ from pathlib import Path
 
 from clipper.core.settings import pip_variables
 from clipper.core.types import Deployment, InputType, ModelId, ReplicaId
-from clipper.deploy.docker import DockerManager
+from clipper.deploy.docker.manager import DockerManager
 from clipper.deploy.manager import ContainerSpec
-from clipper.deploy.process import ProcessManager
+from clipper.deploy.process.manager import ProcessManager
 
 GRACE_S = 2.0
 

@@ -96,6 +96,18 @@ class WarmsUp(ModelContainer):
         return [self.calls] * len(inputs)
 
 
+class Speaks(ModelContainer):
+    """Says what it is, also what no text can hold, and what it takes."""
+
+    about = "a model \udce9"
+    input_type = "floats"
+    input_form = "float32[2]"
+    sample_input = np.zeros(2, np.float32)
+
+    def predict_batch(self, inputs: Any) -> Any:
+        return inputs.astype(np.float64)
+
+
 class Broken(ModelContainer):
     """Cannot be loaded."""
 

@@ -14,7 +14,7 @@ from clipper_container.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from clipper_container.model_pb2 import Batch, BatchResult, DescribeRequest, Description
 
 MODELS = Path(__file__).with_name("sdk_models.py")
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0  # some frameworks take long to import
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

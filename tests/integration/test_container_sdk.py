@@ -168,6 +168,26 @@ async def test_a_saved_estimator_is_served_as_it_was_trained(tmp_path: Path) -> 
     assert "send 2 numbers" in ragged.error.message
 
 
+async def test_a_model_says_what_it_is_and_what_it_takes(serve: Serve) -> None:
+    description = await (await serve("Speaks")).describe()
+    assert description.model == "a model \\udce9"
+    assert (description.input_form, description.output_form) == ("float32[2]", "float64[2]")
+    assert description.input_type == model_pb2.FLOATS
+    client = await serve("Speaks")
+    wrong = await client.ask(batch_of(["a text"], model_pb2.STRINGS))
+    assert "this container takes floats" in wrong.error.message
+
+
+async def test_a_model_is_not_served_for_an_input_type_that_it_does_not_take(
+    tmp_path: Path,
+) -> None:
+    program = await Program.start(tmp_path, f"{MODELS}:Speaks", "--input-type", "strings")
+    code, output = await program.ended()
+    assert code == 1
+    assert "The model takes floats, but it was deployed for strings" in output
+    assert "Traceback" not in output
+
+
 async def test_the_noop_container_sums(tmp_path: Path) -> None:
     target = CONTAINERS / "noop" / "noop_container.py"
     program = await Program.start(tmp_path, f"{target}:NoopContainer", "--input-type", "floats")

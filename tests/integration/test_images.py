@@ -18,10 +18,10 @@ import pytest
 from onnx import TensorProto, helper
 
 from clipper.core.types import Deployment, Input, InputType, ModelId, ReplicaId
-from clipper.deploy.docker import DockerManager
+from clipper.deploy.docker.manager import DockerManager
+from clipper.deploy.docker.recipe import framework_image
 from clipper.deploy.frameworks import FRAMEWORKS
 from clipper.deploy.manager import Container, ContainerSpec
-from clipper.deploy.recipe import framework_image
 from clipper.rpc.replica import GrpcReplica
 from tests.fakes.engine import has_image, require_image
 from tests.fakes.needs import missing

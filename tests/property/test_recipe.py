@@ -7,15 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipper.core.errors import InvalidInput
+from clipper.deploy.docker.recipe import Recipe
 from clipper.deploy.program import Code
-from clipper.deploy.recipe import Recipe
 
 LINES = re.compile(
     r"FROM [A-Za-z0-9._:/@+-]+\n"
+    r"LABEL ai.clipper.built=unfinished\n"
     r"USER 0\n"
     r"(COPY packages /opt/clipper/environment\n"
-    r"RUN python3 -I -m compileall -q --invalidation-mode unchecked-hash /opt/clipper/environment "
-    r"\|\| true\n)?"
+    r"RUN python3 -I -m compileall -q -j 0 --invalidation-mode unchecked-hash "
+    r"/opt/clipper/environment \|\| true\n)?"
     r"(COPY code /code\nENV CLIPPER_CONTAINER_TARGET=/code/[A-Za-z0-9._-]+:[A-Za-z0-9_]+\n)?"
     r"(COPY model /model\nENV CLIPPER_CONTAINER_MODEL_DATA=/model(/[A-Za-z0-9._-]+)?\n)?"
     r"USER 10001:10001\n"

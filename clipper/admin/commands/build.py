@@ -14,10 +14,10 @@ from clipper.admin.terminal import AsJson, Session, command
 from clipper.core.errors import ClipperError
 from clipper.core.types import Deployment
 from clipper.deploy.completion import completed
+from clipper.deploy.docker.recipe import Recipe, framework_image
 from clipper.deploy.program import PYTHON, saved_model, user_code
-from clipper.deploy.recipe import Recipe, framework_image
 
-BUILDER = (sys.executable, "-P", "-m", "clipper.deploy.image_builder")
+BUILDER = (sys.executable, "-P", "-m", "clipper.deploy.docker.image_builder")
 
 
 def add_to(models: typer.Typer) -> None:

@@ -13,7 +13,7 @@ from clipper.admin.deploying import AUTO
 from clipper.admin.errors import ClipperRefused, InvalidCall
 from clipper.admin.progress import deployment_phase, progress, replicas_ready
 from clipper.admin.terminal import AsJson, Session, Yes, command, parse_json
-from clipper.deploy.frameworks import FRAMEWORKS
+from clipper.deploy.frameworks import EXECUTABLE, FRAMEWORKS
 
 app = typer.Typer(no_args_is_help=True, help="Models: versions, replicas, logs.")
 
@@ -35,7 +35,9 @@ def deploy(  # noqa: PLR0913 -- an option for each setting
     ] = "",
     framework: Annotated[
         str | None,
-        typer.Option(help=f"{', '.join(FRAMEWORKS)}; by default by the looks of PATH."),
+        typer.Option(
+            help=f"{', '.join([*FRAMEWORKS, EXECUTABLE])} or image; by default by its looks."
+        ),
     ] = None,
     input_type: Annotated[
         str,

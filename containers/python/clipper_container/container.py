@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from clipper_container.answers import form_of
+from clipper_container.errors import LoadError
 from clipper_container.forms import Forms
 from clipper_container.options import read_options
 
@@ -87,6 +88,8 @@ class ModelContainer:
         batch = sample[np.newaxis] if isinstance(sample, np.ndarray) else [sample]
         try:
             outputs = self.predict_batch(batch)
+        except LoadError:  # whatever the sample: the model has no such output, say
+            raise
         except Exception:
             if not self.sample_is_guess:
                 raise

@@ -17,7 +17,7 @@ class CalledWithModel:
     """
 
     def __init__(self, container: Any, function: Callable[[Any, Any], Any]) -> None:
-        self.about = f"{container.about}, called by {name_of(function)}"
+        self.about = f"{getattr(container, 'about', '')}, called by {name_of(function)}"
         self._model = container.model
         self._function = function
 

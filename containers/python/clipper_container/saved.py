@@ -11,17 +11,28 @@ FUNCTION = "func.cloudpickle"
 REASON_CHARS = 1_000
 
 
+def place_of(place: str) -> Path:
+    """The file or folder of a saved model.
+
+    Raises:
+        LoadError: there is none.
+    """
+    if not place:
+        raise LoadError("No saved model was given: name its file or folder as model data.")
+    if not Path(place).exists():
+        raise LoadError(f"{place}: there is no such file or folder.")
+    return Path(place)
+
+
 def find_file(place: str, suffixes: Sequence[str]) -> Path:
     """The model's file: the path itself, or the only one of its folder that looks like one.
 
     Raises:
         LoadError: there is none, or there are several.
     """
-    path = Path(place)
+    path = place_of(place)
     if path.is_file():
         return path
-    if not path.is_dir():
-        raise LoadError(f"{place or '(no path)'}: there is no such file or folder.")
     found = sorted(file for file in path.iterdir() if file.suffix in suffixes and file.is_file())
     found = [file for file in found if file.name != FUNCTION] or found
     if len(found) == 1:

@@ -14,7 +14,7 @@ import pytest
 
 from clipper.core.types import Deployment, InputType, ModelId, ReplicaId
 from clipper.deploy.manager import ContainerSpec
-from clipper.deploy.process import ProcessManager
+from clipper.deploy.process.manager import ProcessManager
 from tests.fakes.engine import require_docker
 
 ROOT = Path(__file__).parents[3]

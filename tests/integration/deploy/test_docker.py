@@ -17,8 +17,8 @@ from sklearn.linear_model import LinearRegression
 
 from clipper.core.errors import DeployError
 from clipper.core.types import Deployment, InputType, ModelId, ReplicaId
-from clipper.deploy.docker import DockerManager
-from clipper.deploy.docker_request import USER_ID, Limits
+from clipper.deploy.docker.manager import DockerManager
+from clipper.deploy.docker.request import USER_ID, Limits
 from clipper.deploy.manager import ContainerSpec
 from tests.fakes.engine import Way, ask, id_of, is_there, require_docker
 from tests.fakes.watching import eventually, printed, started

@@ -10,9 +10,9 @@ from pathlib import Path
 import docker
 import pytest
 
-from clipper.deploy import docker as docker_manager
-from clipper.deploy.docker import DockerManager
-from clipper.deploy.docker_request import Limits
+from clipper.deploy.docker import manager as docker_manager
+from clipper.deploy.docker.manager import DockerManager
+from clipper.deploy.docker.request import Limits
 from clipper.deploy.manager import ContainerSpec
 from tests.fakes.engine import ask, id_of, is_there
 from tests.fakes.watching import eventually, printed, started

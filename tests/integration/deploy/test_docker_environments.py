@@ -10,7 +10,7 @@ import docker
 import pytest
 
 from clipper.core.errors import DeployError
-from clipper.deploy.docker import DockerManager
+from clipper.deploy.docker.manager import DockerManager
 from clipper.deploy.instance import instance_id
 from clipper.deploy.manager import ContainerSpec
 from tests.fakes.engine import ask, id_of
@@ -35,8 +35,9 @@ async def containers(engine: docker.DockerClient, tmp_path: Path) -> AsyncIterat
     manager = DockerManager(tmp_path / "data", "clipper", build_variables=pip)
     await manager.open()
     yield manager
-    await manager.forget([])
     await manager.close()
+    for image in built(engine, tmp_path):
+        engine.images.remove(image)
 
 
 def needing(spec: ContainerSpec, *requirements: str) -> ContainerSpec:

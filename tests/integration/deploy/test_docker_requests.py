@@ -10,8 +10,8 @@ import pytest
 
 import clipper
 from clipper.core.errors import DeployError
-from clipper.deploy.docker import DockerManager
-from clipper.deploy.docker_request import Limits
+from clipper.deploy.docker.manager import DockerManager
+from clipper.deploy.docker.request import Limits
 from clipper.deploy.instance import instance_id
 from clipper.deploy.manager import ContainerSpec
 from tests.fakes.engine import ask, id_of
@@ -51,7 +51,7 @@ async def test_gpus_that_the_engine_cannot_give_are_refused_with_what_to_do(
     if "nvidia" in engine.info()["Runtimes"]:
         pytest.skip("this engine can give GPUs")
     with pytest.raises(DeployError, match="could not select device driver") as refused:
-        await containers.start(asking(spec("Serves", "docker"), gpus=("all",)))
+        await containers.start(asking(spec("Serves", "docker"), gpus=("all",), image=IMAGE))
     assert "NVIDIA Container Toolkit" in refused.value.hint
 
 

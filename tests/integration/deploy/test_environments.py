@@ -18,7 +18,7 @@ from clipper.core.tasks import Tasks
 from clipper.core.types import Deployment, InputType, ModelId, ReplicaId
 from clipper.deploy.frameworks import FRAMEWORKS, Framework
 from clipper.deploy.manager import ContainerSpec
-from clipper.deploy.process import ProcessManager
+from clipper.deploy.process.manager import ProcessManager
 from tests.fakes.watching import eventually, is_alive, printed
 from tests.fakes.wheels import pack_installed, write_source, write_wheel
 

@@ -11,10 +11,10 @@ from sklearn.linear_model import LogisticRegression
 
 import clipper
 from clipper.core.types import Deployment, Input, InputType, ModelId, ReplicaId
-from clipper.deploy.docker import DockerManager
-from clipper.deploy.docker_request import Limits
+from clipper.deploy.docker.manager import DockerManager
+from clipper.deploy.docker.request import Limits
 from clipper.deploy.manager import Container, ContainerManager, ContainerSpec
-from clipper.deploy.process import ProcessManager
+from clipper.deploy.process.manager import ProcessManager
 from clipper.rpc.replica import GrpcReplica
 from tests.fakes.engine import require_image
 from tests.fakes.languages import binary_of, save_linear

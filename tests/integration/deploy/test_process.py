@@ -18,10 +18,10 @@ import uvloop
 
 from clipper.core.errors import DeployError
 from clipper.core.types import Input, InputType, ModelId, ReplicaId
-from clipper.deploy.fence import OPEN_FILES
 from clipper.deploy.logs import CAP_BYTES, CHUNK_BYTES, RATE_BYTES_S, LogFile, log_path
 from clipper.deploy.manager import Container, ContainerSpec
-from clipper.deploy.process import ProcessManager
+from clipper.deploy.process.fence import OPEN_FILES
+from clipper.deploy.process.manager import ProcessManager
 from clipper.rpc.replica import GrpcReplica
 from tests.fakes.watching import eventually, is_alive, printed, started
 

@@ -9,7 +9,7 @@ import pytest
 
 import clipper
 from clipper.admin.commands import build
-from clipper.deploy.recipe import Recipe
+from clipper.deploy.docker.recipe import Recipe
 
 
 @pytest.fixture

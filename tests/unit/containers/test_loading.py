@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clipper_container import ModelContainer
-from clipper_container.loading import TargetError, load, warm_up
+from clipper_container.loading import TargetError, class_of, load, warm_up
+from clipper_container.options import Options
 
 pytestmark = pytest.mark.usefixtures("clean_imports")
 
@@ -132,6 +133,37 @@ def test_a_module_whose_import_fails_inside_is_not_called_missing(
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="no_such_dependency"):
         load("needy_module:M", "")
+
+
+def test_a_framework_that_is_not_there_is_named_with_what_installs_it(tmp_path: Path) -> None:
+    (tmp_path / "prolog").mkdir()
+    file = tmp_path / "prolog" / "prolog_container.py"
+    file.write_text("import no_such_dependency")
+    with pytest.raises(TargetError) as refused:
+        load(f"{file}:PrologContainer", "")
+    assert str(refused.value) == (
+        "no_such_dependency is not installed here: pip install 'clipper-serving[prolog]', "
+        "or deploy with --requirements"
+    )
+
+
+def test_a_class_beside_the_saved_model_serves_it_where_it_can(models: Path) -> None:
+    own = Options(code=f"{models}:Good")
+    assert type(load(f"{models}:Plain", "data", own)).__name__ == "Good"
+
+
+def test_a_class_that_cannot_is_for_a_framework_that_takes_one(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = Options(code=f"{models}:Mute")
+    with pytest.raises(TargetError, match="Mute has no predict_batch"):
+        load(f"{models}:Good", "", beside)
+    monkeypatch.setattr(ModelContainer, "takes_class", True)
+    assert type(load(f"{models}:Good", "", beside)).__name__ == "Good"
+
+
+def test_a_file_is_run_once(models: Path) -> None:
+    assert class_of(f"{models}:Good") is class_of(f"{models}:Good")
 
 
 class Recorder(ModelContainer):

@@ -14,6 +14,7 @@ from clipper.deploy.program import (
     framework_code,
     options_of,
     saved_model,
+    target_of,
     user_code,
 )
 
@@ -47,6 +48,13 @@ def test_weights_of_any_framework_may_bring_their_class(tmp_path: Path) -> None:
         user_code(Deployment("process", "pytorch", "/no/net.py:Net"))
 
 
+def test_the_class_that_runs_is_the_users_only_where_it_is_all_there_is(tmp_path: Path) -> None:
+    (tmp_path / "net.py").touch()
+    path = f"{tmp_path}/net.py:Net"
+    assert str(target_of(Deployment("process", "python", path))) == path
+    assert target_of(Deployment("process", "pytorch", path)).class_name == "PytorchContainer"
+
+
 def test_a_container_is_told_of_the_class_and_the_output_where_there_are_any() -> None:
     deployment = Deployment("process", "pytorch", "net.py:Net", output="scores")
     assert options_of(deployment, Code(Path("/net.py"), "Net")) == {
@@ -54,6 +62,7 @@ def test_a_container_is_told_of_the_class_and_the_output_where_there_are_any() -
         "CLIPPER_CONTAINER_CODE": "/net.py:Net",
     }
     assert options_of(Deployment("process", "noop", ""), None) == {}
+    assert options_of(Deployment("process", "python", "m.py:M"), Code(Path("/m.py"), "M")) == {}
 
 
 @pytest.mark.parametrize(

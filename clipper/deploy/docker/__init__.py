@@ -1,0 +1,1 @@
+"""Replicas as Docker containers, and the images that they run."""

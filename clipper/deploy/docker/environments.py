@@ -1,0 +1,120 @@
+"""Images for models that ask for packages: the framework's with these on top, each built once.
+
+An image's name says whose it is, what it is built on and what was asked for, and its label which
+build of the base that was, as the base's name comes to mean another one. Whoever asks for an image
+that is being built waits for that build; one that nobody waits for any more is ended.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from dataclasses import dataclass
+
+from clipper.core.errors import DeployError, InvalidInput
+from clipper.core.tasks import Tasks
+from clipper.core.types import Deployment
+from clipper.deploy.docker.recipe import Recipe, environment_image, framework_image
+from clipper.deploy.docker.request import INSTANCE_LABEL
+from clipper.deploy.logs import Log
+
+BUILDS_AT_ONCE = 2
+
+IsMadeOf = Callable[[str, str], Awaitable[bool]]
+"""Whether an image is there, and was built on what the base's name means now."""
+Build = Callable[[Recipe, Log], Awaitable[None]]
+"""Builds an image; raises DeployError where it cannot be."""
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    """A build, and how many wait for it."""
+
+    task: "asyncio.Task[None]"
+    waiting: int = 0
+
+
+class EnvironmentImages:
+    """Those of one daemon."""
+
+    def __init__(self, prefix: str, instance: str, is_made_of: IsMadeOf, build: Build) -> None:
+        self._prefix = prefix
+        self._instance = instance
+        self._is_made_of = is_made_of
+        self._build = build
+        self._under_way: dict[str, _UnderWay] = {}
+        self._starting: Counter[str] = Counter()
+        self._slots = asyncio.Semaphore(BUILDS_AT_ONCE)
+        self._tasks = Tasks()
+
+    def needed(self, deployments: Collection[Deployment]) -> set[str]:
+        """Those that the deployments need, and those that containers to come do."""
+        names = {self._recipe(one).image for one in deployments if asks_for_packages(one)}
+        return names | set(self._starting)
+
+    @contextlib.contextmanager
+    def starting(self, deployment: Deployment) -> Iterator[None]:
+        """Meanwhile its image is needed, though no container uses it yet."""
+        if not asks_for_packages(deployment):
+            yield
+            return
+        image = self._recipe(deployment).image
+        self._starting[image] += 1
+        try:
+            yield
+        finally:
+            self._starting[image] -= 1
+            self._starting += Counter()  # drops those that are at zero
+
+    async def get(self, deployment: Deployment, file: Log) -> str:
+        """The image that it asks for, which may have to be built; the output of that goes to a log.
+
+        Raises:
+            DeployError: it cannot be built.
+        """
+        recipe = self._recipe(deployment)
+        if recipe.image not in self._under_way:
+            if await self._is_made_of(recipe.image, recipe.base):
+                return recipe.image
+            await asyncio.to_thread(file.append, f"Building the image {recipe.image}\n".encode())
+        await self._built(recipe, file)
+        return recipe.image
+
+    async def _built(self, recipe: Recipe, file: Log) -> None:
+        """Wait for a build; the last of those who wait takes it along when cancelled."""
+        under_way = self._under_way.get(recipe.image)
+        if under_way is None:
+            call = self._make(recipe, file)
+            task = self._tasks.spawn(f"build {recipe.image}", call, is_awaited=True)
+            under_way = self._under_way[recipe.image] = _UnderWay(task)
+        under_way.waiting += 1
+        try:
+            await asyncio.shield(under_way.task)
+        finally:
+            under_way.waiting -= 1
+            if not under_way.waiting:
+                self._under_way.pop(recipe.image, None)
+                under_way.task.cancel()
+                await asyncio.wait([under_way.task])
+
+    async def _make(self, recipe: Recipe, file: Log) -> None:
+        async with self._slots:
+            await self._build(recipe, file)
+
+    def _recipe(self, deployment: Deployment) -> Recipe:
+        base = framework_image(self._prefix, deployment.framework, gpus=bool(deployment.gpus))
+        wanted = deployment.requirements
+        image = environment_image(self._prefix, self._instance, base, wanted)
+        try:
+            return Recipe(image, base, wanted, labels={INSTANCE_LABEL: self._instance})
+        except InvalidInput as error:
+            raise DeployError(error.message, hint=error.hint) from error
+
+    async def close(self) -> None:
+        """End what is being built."""
+        await self._tasks.cancel()
+
+
+def asks_for_packages(deployment: Deployment) -> bool:
+    """Whether an image has to be built for it; one of its own has what it needs."""
+    return bool(deployment.requirements) and not deployment.image

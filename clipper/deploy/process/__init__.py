@@ -1,0 +1,1 @@
+"""Replicas as child processes, and the environments that they run in."""
