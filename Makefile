@@ -10,8 +10,8 @@ EXTRAS := sklearn,pytorch,onnx,xgboost,lightgbm,transformers,mlflow,closure,benc
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-once test check containers format proto clean bench bench-binary \
-	bench-delayed bench-goodput bench-peers bench-profile bench-selection bench-tails bench-workers \
-	paper
+	bench-delayed bench-goodput bench-gpu bench-peers bench-profile bench-selection bench-tails \
+	bench-workers paper
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ bench-workers: $(INSTALLED) ## two worker processes beside one (needs wrk)
 
 bench-binary: $(INSTALLED) ## inputs as JSON and as frames (needs wrk)
 	$(BIN)/python benchmarks/binary.py $(ARGS)
+
+bench-gpu: $(INSTALLED) ## where AIMD settles for a network on a GPU, or a small one without (needs wrk)
+	$(BIN)/python benchmarks/gpu.py $(ARGS)
 
 bench-goodput: $(INSTALLED) ## what is answered in time under overload (needs wrk; takes a quarter of an hour)
 	$(BIN)/python benchmarks/goodput.py $(ARGS)

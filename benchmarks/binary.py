@@ -115,7 +115,7 @@ def measure(
 
 def ask(daemon: Daemon, body: Body, connections: int, seconds: int) -> dict[str, float]:
     """One measurement."""
-    arguments = (str(body.file), body.form, str(body.place))
+    arguments = (str(body.file), body.form, str(body.place), "/sum/predict")
     return wrk_daemon(daemon, "body", connections, seconds, *arguments)
 
 

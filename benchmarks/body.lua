@@ -1,5 +1,5 @@
 -- Every request has the body of a file with a number that no other has at one place of it.
--- Arguments: the file, its Content-Type, and at which byte the number is.
+-- Arguments: the file, its Content-Type, at which byte the number is, and the path.
 local before, after, is_frame
 local count = os.time() % 1000 * 4096
 
@@ -8,7 +8,7 @@ init = function(arguments)
   local body = file:read("*a")
   file:close()
   is_frame = arguments[2] == "application/octet-stream"
-  local whole = wrk.format("POST", "/sum/predict", {["Content-Type"] = arguments[2]}, body)
+  local whole = wrk.format("POST", arguments[4], {["Content-Type"] = arguments[2]}, body)
   local place = #whole - #body + tonumber(arguments[3])
   before = whole:sub(1, place)
   after = whole:sub(place + 1 + (is_frame and 4 or 8))

@@ -141,7 +141,7 @@ build_daemon() {
 # What earlier builds have left without a name, and nobody else's: images that were finished, as what
 # a build is at has another label.
 remove_old_layers() {
-  docker image prune --force --filter "label=$built"
+  docker image prune --force --filter "label=$built" | tail -n 1
 }
 
 mapfile -t frameworks < <("$python" docker/frameworks.py)

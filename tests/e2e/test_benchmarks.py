@@ -119,6 +119,22 @@ def test_batches_that_wait_are_measured_and_are_larger() -> None:
     assert (ROOT / "benchmarks" / "results" / "delayed_batching.png").exists()
 
 
+def test_aimd_is_measured_beside_fixed_sizes_of_batches_for_a_network() -> None:
+    needs_wrk()
+    report = report_of("gpu")
+    (fixed,) = report["curve"]
+    assert fixed["size"] == 4
+    assert fixed["mean_batch"] > 3
+    assert fixed["requests_per_s"] > 0
+    assert fixed["batch_p99_ms"] >= fixed["batch_ms"] > 0
+    assert fixed["defaults"] == fixed["errors"] == 0
+    (found,) = report["found"]
+    assert found["requests_per_s"] > 0
+    assert found["limits"][0] < max(found["limits"]), "it has looked for more"
+    assert found["settled"] > 0
+    assert (ROOT / "benchmarks" / "results" / "gpu.png").exists()
+
+
 def test_clipper_is_measured_side_by_side_with_whoever_is_asked_for() -> None:
     needs_wrk()
     report = report_of("side_by_side", "--only", "clipper")
