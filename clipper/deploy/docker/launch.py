@@ -73,12 +73,21 @@ def launch_of(spec: ContainerSpec, image_prefix: str, token: str, limits: Limits
     )
 
 
-def _image(deployment: Deployment, prefix: str) -> str:
+def refuse_program(deployment: Deployment) -> None:
+    """There is no image for programs of this machine.
+
+    Raises:
+        DeployError: the deployment is one.
+    """
     if deployment.framework == EXECUTABLE:
         raise DeployError(
             f"the program {deployment.path!r} is run by the manager process only",
             hint="Put it into an image and name that with --image, and nothing else.",
         )
+
+
+def _image(deployment: Deployment, prefix: str) -> str:
+    refuse_program(deployment)
     framework = framework_image(prefix, deployment.framework, gpus=bool(deployment.gpus))
     try:
         return check_image(deployment.image or framework)
