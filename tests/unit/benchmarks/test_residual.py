@@ -22,16 +22,17 @@ def small(tmp_path: Path) -> Residual:
 def test_a_batch_of_several_parts_is_classified_as_each_image_is_alone(small: Residual) -> None:
     rng = np.random.default_rng(1)
     images = [
-        np.full((32, 32, 3), rng.integers(256, size=3), np.uint8).tobytes()
-        for _ in range(PART + 3)
+        np.full((32, 32, 3), rng.integers(256, size=3), np.uint8).tobytes() for _ in range(PART + 3)
     ]
     together = small.predict_batch(images).tolist()
     assert together == [small.predict_batch([image])[0] for image in images]
     assert len(set(together)) > 1
 
 
-def test_it_warms_up_with_the_sizes_of_parts(small: Residual) -> None:
+def test_it_warms_up_with_the_sizes_of_parts(
+    small: Residual, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sizes: list[int] = []
-    small.predict_batch = lambda images: sizes.append(len(images))  # type: ignore[method-assign]
+    monkeypatch.setattr(small, "predict_batch", lambda images: sizes.append(len(images)))
     small.warm_up()
     assert sizes == [1, 2, 4, 8, 16, 32]
