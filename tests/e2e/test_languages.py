@@ -1,5 +1,7 @@
 """A model in another language, deployed by one command."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from clipper.admin.client import ClipperConnection
 from tests.fakes.languages import binary_of, save_linear
+from tests.fakes.needs import missing
 
 X, Y = load_iris(return_X_y=True)
 
@@ -35,3 +38,18 @@ def test_a_program_that_speaks_the_protocol_is_deployed_by_its_path(
         assert one.output == pytest.approx(expected.tolist())
     (wrong,) = clipper.predict_batch("flowers", [[1.0]])
     assert "an input has 1 numbers; send 4" in wrong.explanation
+
+
+def test_a_model_of_rs_is_deployed_by_its_file(clipper: ClipperConnection, tmp_path: Path) -> None:
+    if shutil.which("Rscript") is None:
+        missing("r", "it is not installed")
+    file = tmp_path / "line.rds"
+    fit = f"saveRDS(lm(dist ~ speed, cars), '{file}'); m <- readRDS('{file}')"
+    ask = "cat(sprintf('%.17g', predict(m, data.frame(speed = 10))))"
+    command = ["Rscript", "--vanilla", "-e", fit, "-e", ask]
+    expected = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    deployed = clipper.deploy_model("cars", 1, "auto", str(file), framework="r")
+    assert deployed["input_type"] == "floats"
+    clipper.register_application("braking", "floats", "none", slo_micros=5_000_000)
+    clipper.link_model_to_app("braking", "cars")
+    assert clipper.predict("braking", [10.0]).output == pytest.approx(expected)

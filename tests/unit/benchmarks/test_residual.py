@@ -29,8 +29,10 @@ def test_a_batch_of_several_parts_is_classified_as_each_image_is_alone(small: Re
     assert len(set(together)) > 1
 
 
-def test_it_warms_up_with_the_sizes_of_parts(small: Residual) -> None:
+def test_it_warms_up_with_the_sizes_of_parts(
+    small: Residual, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sizes: list[int] = []
-    small.predict_batch = lambda images: sizes.append(len(images))  # type: ignore[method-assign]
+    monkeypatch.setattr(small, "predict_batch", lambda images: sizes.append(len(images)))
     small.warm_up()
     assert sizes == [1, 2, 4, 8, 16, 32]
