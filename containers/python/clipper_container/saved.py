@@ -1,5 +1,6 @@
 """Saved models on disk: which file it is, and what is said of one that cannot be read."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +17,9 @@ REASON_CHARS = 1_000
 
 def function_beside(place: str) -> Path | None:
     """The function that answers in the place of the container's `predict_batch`, if any."""
-    path = Path(place) / FUNCTION
-    return path if place and path.is_file() else None
+    path = Path(place, FUNCTION)
+    # Model data may be any text; this, unlike Path's own method, takes what is no path.
+    return path if place and os.path.isfile(path) else None
 
 
 def place_of(place: str) -> Path:
