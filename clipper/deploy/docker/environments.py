@@ -47,10 +47,13 @@ class EnvironmentImages:
         self._slots = asyncio.Semaphore(BUILDS_AT_ONCE)
         self._tasks = Tasks()
 
-    def needed(self, deployments: Collection[Deployment]) -> set[str]:
-        """Those that the deployments need, and those that containers to come do."""
+    def needed_by(self, deployments: Collection[Deployment]) -> Callable[[str], bool]:
+        """Tells, in any thread, of an image whether the deployments or a start under way need it.
+
+        Of starts it knows those that are under way when it is asked.
+        """
         names = {self._recipe(one).image for one in deployments if asks_for_packages(one)}
-        return names | set(self._starting)
+        return lambda image: image in names or self._starting[image] > 0
 
     @contextlib.contextmanager
     def starting(self, deployment: Deployment) -> Iterator[None]:

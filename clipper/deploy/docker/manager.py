@@ -173,8 +173,11 @@ class DockerManager:
         running = self._running
         if running is not None:
             ours = [one for one in deployments if one.manager == self.name]
-            kept = {one.image for one in ours} | running.environments.needed(ours)
-            await running.calls.submit(running.engine.images.remove_built, kept)
+            named = {one.image for one in ours}
+            is_needed = running.environments.needed_by(ours)
+            await running.calls.submit(
+                running.engine.images.remove_built, lambda name: name in named or is_needed(name)
+            )
 
     def is_caller(self, address: str) -> bool:
         """Whether a model of ours calls from this address."""

@@ -143,11 +143,15 @@ async def test_needed_are_the_images_of_deployments_and_of_containers_to_come(
 ) -> None:
     image = await workshop.get()
     own = replace(PANDAS, image="mine:1")
-    assert workshop.images.needed([PANDAS, PLAIN, own]) == {image}
-    assert workshop.images.needed([PLAIN]) == set()
-    with workshop.images.starting(PANDAS), workshop.images.starting(PANDAS):
-        assert workshop.images.needed([]) == {image}
-    assert workshop.images.needed([]) == set()
+    assert workshop.images.needed_by([PANDAS, PLAIN, own])(image)
+    assert not workshop.images.needed_by([PANDAS])("mine:1")
+    is_needed = workshop.images.needed_by([PLAIN])
+    assert not is_needed(image)
+    with workshop.images.starting(PANDAS):
+        with workshop.images.starting(PANDAS):
+            assert is_needed(image), "it was asked for before the start"
+        assert is_needed(image)
+    assert not is_needed(image)
 
 
 async def test_models_for_gpus_get_an_image_of_their_own(workshop: Workshop) -> None:
