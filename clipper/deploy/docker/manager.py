@@ -187,9 +187,9 @@ class DockerManager:
         peer = ip_address(address)
         if isinstance(peer, IPv6Address) and peer.ipv4_mapped:
             peer = peer.ipv4_mapped
-        containers = [one for one in running.containers.values() if one]
+        known = [one.addresses for one in running.containers.values() if one]
         return any(peer in subnet for subnet in running.engine.networks.subnets) or any(
-            str(peer) in container.addresses for container in containers
+            str(peer) in addresses for addresses in (*known, running.leftovers.addresses)
         )
 
     async def close(self) -> None:
