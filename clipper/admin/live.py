@@ -23,13 +23,32 @@ CLOSURE = "closure"
 
 
 def pickle(value: Any, file: Path) -> None:
-    """Write a function, a class or an object, with the code that is not installed."""
+    """Write a function, a class or an object, with the code that is not installed.
+
+    Raises:
+        InvalidCall: it cannot be written.
+    """
+    hint = "Refer only to what can be pickled: make locks, files and connections when it is called."
+    with _saving(getattr(value, "__name__", type(value).__name__), hint):
+        _dump(value, file)
+
+
+def _dump(value: Any, file: Path) -> None:
     with _by_value(), file.open("wb") as stream:
         cloudpickle.dump(value, stream)
 
 
+@contextmanager
+def _saving(what: str, hint: str) -> Iterator[None]:
+    """Say of whatever is raised what it is that cannot be saved."""
+    try:
+        yield
+    except Exception as error:
+        raise InvalidCall(f"This {what} cannot be saved: {error}", hint=hint) from error
+
+
 def _object(file: str) -> Callable[[Any, Path], None]:
-    return lambda model, folder: pickle(model, folder / file)
+    return lambda model, folder: _dump(model, folder / file)
 
 
 def _booster(model: Any, folder: Path) -> None:
@@ -72,21 +91,18 @@ def save(model: Any, func: Callable[[Any, Any], Any] | None, folder: Path) -> st
             f"A {type(model).__module__}.{type(model).__qualname__} is of no known framework.",
             hint="Deploy a function that calls it, with deploy_python_closure().",
         )
-    try:
+    hint = "Save it in a file yourself, and deploy that with deploy_model()."
+    with _saving(type(model).__name__, hint):
         row.write(model, folder)
-        if func is not None:
-            pickle(func, folder / FUNCTION)
-    except Exception as error:
-        raise InvalidCall(
-            f"This {type(model).__name__} cannot be saved: {error}",
-            hint="Save it in a file yourself, and deploy that with deploy_model().",
-        ) from error
+    if func is not None:
+        pickle(func, folder / FUNCTION)
     return row.framework
 
 
 @contextmanager
 def _by_value() -> Iterator[None]:
-    modules = list(_not_installed())
+    # By its name, as it is registered: a module may be loaded under several.
+    modules = {module.__name__: module for module in _not_installed()}.values()
     for module in modules:
         cloudpickle.register_pickle_by_value(module)
     try:
@@ -102,8 +118,10 @@ def _not_installed() -> Iterator[ModuleType]:
     ours = tuple(paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib"))
     packages = importlib.metadata.packages_distributions()
     registered = cloudpickle.list_registry_pickle_by_value()
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
+    for module in list(sys.modules.values()):
+        file, name = getattr(module, "__file__", None), getattr(module, "__name__", "__main__")
+        if not file or name == "__main__" or name not in sys.modules:
+            continue
         is_known = name.partition(".")[0] in packages or name in registered
-        if file and name != "__main__" and not is_known and not file.startswith(ours):
+        if not is_known and not file.startswith(ours):
             yield module

@@ -8,12 +8,14 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BufferedRandom
 from pathlib import Path
 
-from clipper.admin.errors import ClipperRefused
+from clipper.admin.errors import ClipperRefused, InvalidCall
 from clipper.admin.listener import Listener
 from clipper.admin.messages import Request, path, request
+from clipper.core.folders import contents
 
 PACKAGES = ("api", "v1", "packages")
 PART_BYTES = 4 << 20
@@ -29,19 +31,26 @@ def send(admin: Listener, model: Path) -> str:
     """Have the daemon keep a file or folder; returns its path there.
 
     Raises:
+        InvalidCall: not all of it can be read, or a link leads out of it.
         ClipperRefused: the daemon cannot store it.
     """
-    return _send(admin, model.name, [(model, _files(model))])
+    with _reading(model):
+        parts = [(model, _files(model, model))]
+    return _send(admin, model.name, parts)
 
 
 def send_code(admin: Listener, file: Path) -> str:
     """A Python file with its neighbours, which it may import; returns its path there.
 
-    Of its folder go the Python files and the packages, nothing else.
+    Of its folder go the Python files and the packages, nothing else. Raises as `send` does.
     """
-    beside = [one for one in file.parent.iterdir() if one.suffix == ".py" and one.is_file()]
-    packages = [one.parent for one in file.parent.glob("*/__init__.py")]
-    parts = [(one, _files(one)) for one in sorted({*beside, *packages, file})]
+    with _reading(file):
+        beside = [one for one in file.parent.iterdir() if one.suffix == ".py" and one.is_file()]
+        packages = [one.parent for one in file.parent.glob("*/__init__.py")]
+        parts = [
+            (one, _files(one, one if one == file else file.parent))
+            for one in sorted({*beside, *packages, file})
+        ]
     return f"{_send(admin, 'code', parts, inside=True)}/{file.name}"
 
 
@@ -58,21 +67,30 @@ def _send(
         return _exchange(admin, archive)
 
 
-def _files(root: Path) -> list[Path]:
+@contextmanager
+def _reading(what: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InvalidCall(
+            f"{what} cannot be sent: {error}.",
+            hint="Everything in it goes along: leave there what is the model's and can be read.",
+        ) from error
+
+
+def _files(root: Path, base: Path) -> list[Path]:
     """A file, or all files of a folder, in an order that does not change."""
-    if root.is_file():
-        return [root]
-    found: list[Path] = []
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(set(folders) - LEFT_OUT)
-        found += [Path(folder, name) for name in sorted(files)]
-    return found
+    return [one for one in contents(root, base, LEFT_OUT) if not one.is_dir()]
 
 
 def _add(writer: zipfile.ZipFile, file: Path, name: str) -> None:
     member = zipfile.ZipInfo(name, EPOCH)
     member.external_attr = (0o755 if os.access(file, os.X_OK) else 0o644) << 16
-    with file.open("rb") as source, writer.open(member, "w", force_zip64=True) as target:
+    with (
+        _reading(file),
+        file.open("rb") as source,
+        writer.open(member, "w", force_zip64=True) as target,
+    ):
         while chunk := source.read(PART_BYTES):
             target.write(chunk)
 

@@ -1,27 +1,29 @@
 """What the Docker engine gets to see of a build: an archive of the recipe's files and packages."""
 
 import io
-import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from clipper.core.folders import contents
 from clipper.deploy.docker.recipe import CODE, MODEL, PACKAGES, Recipe
 
-NEVER = "__pycache__"
+NEVER = frozenset({"__pycache__"})
 
 
 def write_context(recipe: Recipe, packages: Path, archive: IO[bytes]) -> None:
-    """Write the archive; raises OSError where a file cannot be read, or the disk is full."""
+    """Write the archive; raises OSError where a file cannot be read, a link leads
+    out of a model's folder, or the disk is full."""
     with tarfile.open(fileobj=archive, mode="w", dereference=True) as tar:
         _add_text(tar, "Dockerfile", recipe.dockerfile())
         if recipe.requirements:
-            _add(tar, packages, PACKAGES)
+            _add(tar, packages, PACKAGES, packages)
         if recipe.code is not None:
             _add_folder(tar, CODE)
-            for path in neighbours(recipe.code.file):
-                _add(tar, path, f"{CODE}/{path.name}")
+            code = recipe.code.file
+            for path in neighbours(code):
+                _add(tar, path, f"{CODE}/{path.name}", path if path == code else code.parent)
         if recipe.model is not None:
             if not recipe.model.is_dir():
                 _add_folder(tar, MODEL)
@@ -29,6 +31,7 @@ def write_context(recipe: Recipe, packages: Path, archive: IO[bytes]) -> None:
                 tar,
                 recipe.model,
                 MODEL if recipe.model.is_dir() else f"{MODEL}/{recipe.model.name}",
+                recipe.model,
             )
 
 
@@ -45,16 +48,11 @@ def neighbours(code: Path) -> Iterator[Path]:
             yield path
 
 
-def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
+def _add(tar: tarfile.TarFile, path: Path, name: str, base: Path) -> None:
     """A file, or a folder with all that is in it; what links lead to stands in their place."""
-    real = path.parent.resolve()
-    if path.is_symlink() and path.resolve() in (real, *real.parents):
-        raise OSError(f"{path} leads to a folder that it is in itself")
-    tar.add(path, name, recursive=False, filter=_plain)
-    if path.is_dir():
-        for entry in sorted(os.listdir(path)):
-            if entry != NEVER:
-                _add(tar, path / entry, f"{name}/{entry}")
+    for entry in contents(path, base, NEVER):
+        place = name if entry == path else f"{name}/{entry.relative_to(path)}"
+        tar.add(entry, place, recursive=False, filter=_plain)
 
 
 def _add_folder(tar: tarfile.TarFile, name: str) -> None:

@@ -4,10 +4,12 @@ import importlib.util
 import pickle
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import cloudpickle
 import joblib
 import numpy as np
 import pytest
@@ -57,6 +59,45 @@ def test_a_function_travels_with_the_modules_that_are_not_installed(tmp_path: Pa
     (tmp_path / "mine.py").unlink()
     (tmp_path / "beside.py").unlink()
     assert called_elsewhere(tmp_path / "f", "[1, 2]") == "[3, 6]"
+
+
+def test_a_module_that_is_loaded_under_two_names_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = module_at(tmp_path / "mine.py", "mine", "def predict(inputs):\n    return len(inputs)\n")
+    monkeypatch.setitem(sys.modules, "also_mine", mine)
+    try:
+        write(mine.predict, tmp_path / "f")
+        cloudpickle.register_pickle_by_value(mine)
+        write(mine.predict, tmp_path / "f")
+        assert "mine" in cloudpickle.list_registry_pickle_by_value()  # it was not ours to end
+        cloudpickle.unregister_pickle_by_value(mine)
+    finally:
+        del sys.modules["mine"]
+    assert called_elsewhere(tmp_path / "f", "[1, 2]") == "2"
+
+
+def test_a_module_that_is_not_there_under_its_own_name_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = module_at(tmp_path / "mine.py", "mine", "")
+    monkeypatch.setitem(sys.modules, "also_mine", other)
+    del sys.modules["mine"]
+    write(len, tmp_path / "f")
+    assert called_elsewhere(tmp_path / "f", "[1, 2]") == "2"
+
+
+def test_a_function_that_cannot_be_saved_says_why(tmp_path: Path) -> None:
+    lock = threading.Lock()
+
+    def predict(inputs: Any) -> Any:
+        with lock:
+            return inputs
+
+    with pytest.raises(InvalidCall, match=r"This predict cannot be saved: cannot pickle .*lock"):
+        write(predict, tmp_path / "f")
+    with pytest.raises(InvalidCall, match=r"This <lambda> cannot be saved"):
+        save(LinearRegression(), lambda model, inputs: predict(inputs), tmp_path)
 
 
 def test_what_is_installed_travels_by_name(tmp_path: Path) -> None:

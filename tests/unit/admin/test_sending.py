@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from clipper.admin import sending
-from clipper.admin.errors import ClipperRefused
+from clipper.admin.errors import ClipperRefused, InvalidCall
 from clipper.admin.listener import Listener
 from clipper.admin.sending import send, send_code
 
@@ -79,6 +79,43 @@ def test_a_folder_arrives_with_all_that_is_in_it(
     assert path.endswith("/churn")
     (files,) = store.models.values()
     assert files == {"churn/MLmodel": b"flavors:", "churn/data/model.pkl": b"\x80"}
+
+
+def test_links_are_followed_inside_and_refused_where_they_lead_out(
+    store: Store, admin: Listener, tmp_path: Path
+) -> None:
+    (tmp_path / "id_rsa").touch()
+    model = tmp_path / "churn"
+    (model / "v1").mkdir(parents=True)
+    (model / "v1" / "model.pkl").write_bytes(b"\x80")
+    (model / "current").symlink_to("v1")
+    send(admin, model)
+    (files,) = store.models.values()
+    assert files == {"churn/current/model.pkl": b"\x80", "churn/v1/model.pkl": b"\x80"}
+    (model / "vocab.txt").symlink_to("../id_rsa")
+    with pytest.raises(InvalidCall, match=r"churn cannot be sent: .*/vocab\.txt leads out"):
+        send(admin, model)
+    (model / "vocab.txt").unlink()
+    (model / "vocab.txt").symlink_to("gone")
+    with pytest.raises(InvalidCall, match=r"vocab\.txt leads to .*gone, where there is nothing"):
+        send(admin, model)
+    (tmp_path / "rules.py").touch()
+    (tmp_path / "keys.py").symlink_to("/etc/hostname")
+    with pytest.raises(InvalidCall, match=r"keys\.py leads out"):
+        send_code(admin, tmp_path / "rules.py")
+
+
+def test_a_file_that_may_not_be_read_is_named(
+    store: Store, admin: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "m").touch()
+
+    def refuse(self: Path, mode: str) -> None:  # whoever runs this may well read everything
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(InvalidCall, match=r"/m cannot be sent: .*Permission denied: '.*/m'"):
+        send(admin, tmp_path / "m")
 
 
 def test_what_is_there_is_not_sent_again(store: Store, admin: Listener, tmp_path: Path) -> None:

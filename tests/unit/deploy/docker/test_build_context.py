@@ -86,6 +86,28 @@ def test_a_link_to_where_it_is_itself_is_refused_rather_than_followed_for_ever(
         context(recipe(model=tmp_path))
 
 
+def test_a_link_takes_nothing_along_that_is_not_the_models(home: Path) -> None:
+    (home / "saved").mkdir()
+    (home / "saved" / "vocab.txt").symlink_to(home / "passwords.txt")
+    with pytest.raises(OSError, match=r"saved/vocab\.txt leads out of .*saved, to .*passwords"):
+        context(recipe(model=home / "saved"))
+    (home / "shared.py").symlink_to("tables.py")
+    assert "code/shared.py" in context(recipe(Code(home / "rules.py", "Rules")))
+    (home / "lib" / "more.csv").symlink_to("/etc/hostname")
+    with pytest.raises(OSError, match=r"lib/more\.csv leads out of .*home, to /etc/hostname"):
+        context(recipe(Code(home / "rules.py", "Rules")))
+
+
+def test_what_is_named_itself_may_be_a_link(home: Path, tmp_path: Path) -> None:
+    for name in ("rules.py", "passwords.txt"):
+        (tmp_path / "links").mkdir(exist_ok=True)
+        (tmp_path / "links" / name).symlink_to(home / name)
+    files = context(recipe(Code(tmp_path / "links" / "rules.py", "Rules")))
+    assert files["code/rules.py"].isfile()
+    files = context(recipe(model=tmp_path / "links" / "passwords.txt"))
+    assert files["model/passwords.txt"].isfile()
+
+
 def test_packages_go_in_where_some_are_asked_for(tmp_path: Path) -> None:
     (tmp_path / "pandas").mkdir()
     (tmp_path / "pandas" / "__init__.py").touch()
