@@ -173,8 +173,9 @@ image() { # IMAGE: build it, unless that has been done
   echo "$1: $((SECONDS - started)) s"
 }
 
-# One at a time on this machine: each could remove what another is about to build on.
-exec {lock}>"${TMPDIR:-/tmp}/clipper-images-$UID.lock"
+# One at a time in this tree: each could remove what another is about to build on.
+mkdir -p "$work"
+exec {lock}>"$work/lock"
 flock "$lock"
 
 for name in "$@"; do

@@ -10,6 +10,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from clipper.admin.client import ClipperConnection
 from clipper.admin.errors import AdminError
+from clipper.core.escapes import one_line
 
 POLL_S = 0.5
 LINE_CHARS = 60
@@ -50,7 +51,7 @@ def deployment_phase(clipper: ClipperConnection, model: str) -> str:
     found = next((one for one in clipper.get_deployments() if one["model"] == model), None)
     if found is None:
         return "waiting for the daemon"
-    line = escape(found["last_line"].strip()[:LINE_CHARS])
+    line = escape(one_line(found["last_line"].strip())[:LINE_CHARS])
     return f"{found['phase']} [dim]{line}[/dim]" if line else str(found["phase"])
 
 

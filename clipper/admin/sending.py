@@ -17,6 +17,9 @@ from clipper.admin.messages import Request, path, request
 
 PACKAGES = ("api", "v1", "packages")
 PART_BYTES = 4 << 20
+ATTEMPTS = 10
+UNPACKING_S = 1800.0
+"""How long the daemon may take to look through an archive and write it out."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The oldest time that a zip archive knows; when a file was written is nobody's business."""
 LEFT_OUT = frozenset({"__pycache__", ".git", ".venv"})
@@ -77,17 +80,28 @@ def _add(writer: zipfile.ZipFile, file: Path, name: str) -> None:
 def _exchange(admin: Listener, archive: BufferedRandom) -> str:
     archive.seek(0)
     digest = hashlib.file_digest(archive, "sha256").hexdigest()
-    unpack = request("POST", *PACKAGES, digest)
-    try:
-        return str(admin.call(unpack)["path"])
-    except ClipperRefused as refusal:
-        if refusal.code != "unknown_package":
-            raise
+    for attempt in range(ATTEMPTS):
+        try:
+            unpack = request("POST", *PACKAGES, digest)
+            return str(admin.call(unpack, timeout_s=UNPACKING_S)["path"])
+        except ClipperRefused as refusal:
+            if refusal.code != "unknown_package":
+                raise
+        try:
+            _send_rest(admin, digest, archive)
+        except ClipperRefused as refusal:  # somebody else is sending the same: go on from there
+            if refusal.code != "incompatible" or attempt == ATTEMPTS - 1:
+                raise
+    raise ClipperRefused(
+        f"The daemon does not keep what it is sent as {digest}.", code="unknown_package"
+    )
+
+
+def _send_rest(admin: Listener, digest: str, archive: BufferedRandom) -> None:
     there = int(admin.call(request("GET", *PACKAGES, digest, "parts"))["bytes"])
     for offset, part in _parts(archive, there):
         place = path(*PACKAGES, digest, "parts", offset=offset)
         admin.call(Request("POST", place, part, "application/octet-stream"))
-    return str(admin.call(unpack)["path"])
 
 
 def _parts(archive: BufferedRandom, start: int) -> Iterator[tuple[int, bytes]]:

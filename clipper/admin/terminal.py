@@ -3,6 +3,8 @@
 Answers go to stdout, and with `--json` nothing but one JSON value does; everything else goes to
 stderr. A command is a function of a Session and its own arguments; `command` gives it the options
 that name the daemon, and turns errors into an exit code and a next step.
+
+Whatever is printed may hold texts of models: nothing in it steers the terminal.
 """
 
 import functools
@@ -27,6 +29,7 @@ from clipper.admin.errors import (
     DeployTimeout,
     InvalidCall,
 )
+from clipper.core.escapes import lines, one_line
 
 P = ParamSpec("P")
 
@@ -84,7 +87,11 @@ class Session:
 
     def say(self, text: str) -> None:
         """Print a sentence for a person."""
-        self.err.print(text, soft_wrap=True)
+        self.err.print(lines(text), soft_wrap=True)
+
+    def answer(self, text: str = "") -> None:
+        """Print lines of an answer."""
+        self.out.print(lines(text), soft_wrap=True)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Print a table; numbers are set to the right."""
@@ -94,7 +101,7 @@ class Session:
             numbers = bool(body) and all(isinstance(row[index], int | float) for row in body)
             table.add_column(column, justify="right" if numbers else "left", overflow="fold")
         for row in body:
-            table.add_row(*(str(cell) for cell in row))
+            table.add_row(*(one_line(str(cell)) for cell in row))
         self.out.print(table)
 
     def facts(self, pairs: Iterable[tuple[str, object]]) -> None:
@@ -103,7 +110,7 @@ class Session:
         table.add_column(style="bold", no_wrap=True)
         table.add_column(overflow="fold")
         for name, value in pairs:
-            table.add_row(name, str(value))
+            table.add_row(name, one_line(str(value)))
         self.out.print(table)
 
     def confirm(self, question: str, yes: bool) -> None:
@@ -120,8 +127,8 @@ def asked_by_a_person() -> bool:
 def fail(error: AdminError) -> NoReturn:
     """End the command with what went wrong and what to do next."""
     console = _console(stderr=True)
-    console.print(f"Error: {error.message}", soft_wrap=True)
-    console.print(f"Next:  {next_step(error)}", soft_wrap=True)
+    console.print(lines(f"Error: {error.message}"), soft_wrap=True)
+    console.print(lines(f"Next:  {next_step(error)}"), soft_wrap=True)
     raise typer.Exit(exit_code(error))
 
 

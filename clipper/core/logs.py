@@ -11,11 +11,10 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
+from clipper.core.escapes import one_line
+
 # A record's own attributes; whatever else it carries came as `extra`.
 _OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-
-# Line ends and terminal escapes in a message must not pass for lines of the log.
-_CONTROL = {code: repr(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0))}
 
 _SERVER_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 
@@ -66,7 +65,7 @@ class TextFormatter(logging.Formatter):
         self._speaker = f"{speaker} " if speaker else ""
 
     def format(self, record: logging.LogRecord) -> str:
-        message = record.getMessage().translate(_CONTROL)
+        message = one_line(record.getMessage())
         line = f"{_instant(record)} {record.levelname} {self._speaker}{record.name}: {message}"
         return "\n".join([line, *_details(self, record)])
 

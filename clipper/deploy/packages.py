@@ -12,18 +12,19 @@ import logging
 import os
 import re
 import shutil
-import stat
-import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from clipper.core.clock import utc_now
 from clipper.core.errors import Incompatible, InvalidInput, UnknownPackage
 from clipper.core.types import Deployment
+from clipper.deploy.archives import extract
 
 KEPT_S = 2 * 3600.0
 """A package, or a part of one, that no version is served from is kept so long: a deploy follows."""
-CHUNK_BYTES = 1 << 20
+SPARE_BYTES = 256 << 20
+"""Left free on the disk, which others write to as well."""
 DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ class Packages:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._changing = asyncio.Lock()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def size(self, digest: str) -> int:
         """How many bytes of an archive have come in; 0 where none have."""
@@ -48,7 +49,7 @@ class Packages:
             InvalidInput: it cannot be stored.
         """
         draft = self._draft(digest)
-        async with self._changing:
+        async with self._alone(digest):
             return await asyncio.to_thread(_append, draft, offset, part)
 
     async def unpack(self, digest: str) -> Path:
@@ -59,14 +60,22 @@ class Packages:
             InvalidInput: it is no archive of one file or folder, or cannot be stored.
         """
         draft = self._draft(digest)
-        async with self._changing:
+        async with self._alone(digest):
             return await asyncio.to_thread(_unpack, draft, self._folder / digest)
 
-    async def forget(self, deployments: Collection[Deployment]) -> None:
-        """Remove what none of these is served from, unless it is new."""
-        paths = [path for one in deployments for path in (one.path, one.model_data)]
-        async with self._changing:
-            await asyncio.to_thread(_forget, self._folder, paths)
+    async def forget(self, needed: Callable[[], Collection[Deployment]]) -> None:
+        """Remove what none of those that are needed is served from, unless it is new.
+
+        They are asked for anew before each removal, in a thread.
+        """
+        await asyncio.to_thread(_forget, self._folder, needed)
+
+    def _alone(self, digest: str) -> asyncio.Lock:
+        """One package is changed by one at a time; others do not wait for it."""
+        lock = self._locks.get(digest)
+        if lock is None:
+            lock = self._locks[digest] = asyncio.Lock()
+        return lock
 
     def _draft(self, digest: str) -> Path:
         if not DIGEST.match(digest):
@@ -86,6 +95,7 @@ def _size(draft: Path) -> int:
 def _append(draft: Path, offset: int, part: bytes) -> int:
     with _storing(draft):
         draft.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_room(draft, len(part))
         with draft.open("ab") as file:
             there = file.tell()
             if offset != there:
@@ -113,8 +123,7 @@ def _unpack(draft: Path, place: Path) -> Path:
         unpacked = place.with_name(f"{place.name}.unpacked")
         shutil.rmtree(unpacked, ignore_errors=True)
         try:
-            _extract(draft, unpacked)
-            _content(unpacked)
+            extract(draft, unpacked, lambda size: _check_room(draft, size))
             unpacked.rename(place)
         finally:
             shutil.rmtree(unpacked, ignore_errors=True)
@@ -124,13 +133,7 @@ def _unpack(draft: Path, place: Path) -> Path:
 
 
 def _content(place: Path) -> Path:
-    found = list(place.iterdir())
-    if len(found) != 1:
-        raise InvalidInput(
-            f"A package holds one file or one folder; this one has {len(found)}.",
-            hint="Pack the model's file or folder as the only thing in it.",
-        )
-    return found[0]
+    return next(place.iterdir())
 
 
 def _digest(file: Path) -> str:
@@ -138,31 +141,34 @@ def _digest(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _extract(archive: Path, place: Path) -> None:
-    """Unpack; zipfile itself keeps whatever a name says within the folder, and makes no links."""
-    try:
-        with zipfile.ZipFile(archive) as members:
-            for member in members.infolist():
-                path = Path(members.extract(member, place))
-                is_program = member.external_attr >> 16 & stat.S_IXUSR
-                path.chmod(0o755 if is_program or member.is_dir() else 0o644)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise InvalidInput(f"The package cannot be unpacked: {error}.") from error
-    for folder, _, _ in os.walk(place):
-        os.chmod(folder, 0o755)  # containers read it as another user
+def _check_room(draft: Path, wanted_bytes: int) -> None:
+    free = shutil.disk_usage(draft.parent).free
+    if wanted_bytes + SPARE_BYTES > free:
+        raise InvalidInput(
+            f"The package needs {wanted_bytes >> 20} MiB more, and {free >> 20} MiB are free in "
+            f"{draft.parent}.",
+            hint="Free disk space, or give the daemon another --data-dir.",
+        )
 
 
-def _forget(folder: Path, paths: Collection[str]) -> None:
-    used = {part for path in paths for part in Path(path).parts}
-    for entry in folder.iterdir() if folder.is_dir() else ():
+def _forget(folder: Path, needed: Callable[[], Collection[Deployment]]) -> None:
+    for entry in list(folder.iterdir()) if folder.is_dir() else ():
         with contextlib.suppress(OSError):
-            if entry.name in used or utc_now() - entry.stat().st_mtime < KEPT_S:
+            is_new = utc_now() - entry.stat().st_mtime < KEPT_S
+            if is_new or entry.name in _parts(needed()):
                 continue
+            # In one step: who looks for it from now on finds it whole or not at all.
+            gone = entry.rename(entry.with_name(f"{entry.name}.removed"))
             log.info("Package %s is removed", entry.name, extra={"action": "package_removed"})
-            if entry.is_dir():
-                shutil.rmtree(entry, ignore_errors=True)
+            if gone.is_dir():
+                shutil.rmtree(gone, ignore_errors=True)
             else:
-                entry.unlink()
+                gone.unlink()
+
+
+def _parts(deployments: Collection[Deployment]) -> set[str]:
+    paths = [path for one in deployments for path in (one.path, one.model_data)]
+    return {part for path in paths for part in Path(path).parts}
 
 
 @contextlib.contextmanager

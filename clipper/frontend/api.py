@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from clipper import __version__
 from clipper.core.errors import UnknownApplication, UnknownModel
-from clipper.core.types import DEFAULT_CONTEXT, Application, Model, ModelId, ReplicaId
+from clipper.core.types import DEFAULT_CONTEXT, Application, Description, Model, ModelId, ReplicaId
 from clipper.frontend.answers import (
     ApplicationAnswer,
     ApproximateCacheState,
@@ -255,7 +255,7 @@ async def _details(services: Services, model: ModelId) -> ModelDetails:
     figures = await services.figures()
     summary = _summary(services, services.catalogue.model(model))
     statuses = services.fleet.status(model)
-    said = [status.description for status in statuses if status.description.model]
+    said = [one.description for one in statuses if one.description != Description()]
     stats, approximation = figures.metrics.model(model), figures.approximations.get(model)
     near = approximation and ApproximateCacheState.of(approximation, stats.approximate_hits)
     return ModelDetails(

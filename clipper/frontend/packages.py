@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, Field
 
 from clipper.deploy.packages import Packages
+from clipper.frontend.api import ERRORS
 
 Digest = Annotated[str, Path(description="SHA-256 of the zip archive, in hex")]
 Offset = Annotated[int, Query(ge=0, description="the first byte's place in the archive")]
@@ -25,7 +26,7 @@ class PackagePath(BaseModel):
 
 def build_packages(packages: Packages) -> APIRouter:
     """Its routes."""
-    router = APIRouter(prefix="/api/v1/packages", tags=["packages"])
+    router = APIRouter(prefix="/api/v1/packages", tags=["packages"], responses=ERRORS)
 
     @router.get("/{digest}/parts")
     async def size(digest: Digest) -> PackageSize:

@@ -141,7 +141,9 @@ class DeploymentRequest(Request):
 
     manager: Literal["process", "docker"] = "process"
     framework: str = Field("", description="found by its looks where empty", examples=["sklearn"])
-    path: Path = Field(examples=["/srv/models/digits.joblib"])
+    path: Path = Field(
+        "", description="of the saved model; empty where none is loaded, or an image has it"
+    )
     model_data: Path = ""
     replicas: int = Field(1, ge=1, le=MAX_REPLICAS)
     image: str = Field("", description="docker only; empty is the framework's own")

@@ -84,7 +84,7 @@ class GrpcReplica:
         except grpc.aio.AioRpcError as error:
             raise broken_off(self.id, error) from error
         self._check(description)
-        self.description = _described(description)
+        self.description = described(description)
         if description.lane and self._is_near:
             self._way = await Lane.open(self.id, description.lane, self._token)
         else:
@@ -174,9 +174,15 @@ class GrpcReplica:
         await self._channel.close()
 
 
-def _described(description: WireDescription) -> Description:
+def described(description: WireDescription) -> Description:
+    """What a container says of itself, as far as it may be believed and shown."""
     texts = (description.model, description.input_form, description.output_form)
-    return Description(_input_type(description), *(text[:TEXT_CHARS] for text in texts))
+    return Description(_input_type(description), *map(_told, texts))
+
+
+def _told(text: str) -> str:
+    """One line of bounded length, of characters that can be shown."""
+    return "".join(filter(str.isprintable, " ".join(text[:TEXT_CHARS].split())))
 
 
 def _input_type(description: WireDescription) -> InputType | None:

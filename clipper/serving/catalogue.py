@@ -204,15 +204,17 @@ class Catalogue:
 
         await self._change(f"Application '{app_name}' unlinked from {', '.join(names)}", edit)
 
-    def check_new(self, config: Config, model: Model) -> None:
+    def check_new(self, config: Config, model: Model, *, is_typed: bool = True) -> None:
         """Whether a model version may be added, or deployed onto a registration without replicas.
+
+        Where it `is_typed`, its input type is known, and not only guessed.
 
         Raises:
             AlreadyExists, Incompatible, InvalidInput.
             StateError: nothing is known yet.
         """
         self._check_loaded()
-        check_model(model)
+        check_model(model if is_typed else replace(model, approximate_cache=None))
         found = config.models.get(model.id)
         if found is not None:
             if found.deployment is not None or model.deployment is None:
@@ -221,12 +223,13 @@ class Catalogue:
                     "already exists",
                     hint="Deploy under another version, or delete this one first.",
                 )
-            if found.input_type is not model.input_type:
+            if is_typed and found.input_type is not model.input_type:
                 raise Incompatible(
                     f"{model.id} is registered with input type '{found.input_type}'; "
                     f"it cannot be deployed with '{model.input_type}'."
                 )
-        check_linked_apps(config, model)
+        if is_typed:
+            check_linked_apps(config, model)
 
     async def add_model(self, model: Model, *, keeps_current: bool = False) -> None:
         """Register a version, or give a registered one its replicas.

@@ -77,7 +77,8 @@ class Deployer:
             raise AlreadyExists(f"{model.id} is being deployed already.", hint="Wait for it.")
         if unsaid.input_type:
             model = self._as_before(model)
-        self._catalogue.check_new(self._catalogue.config, model)
+        is_typed = not unsaid.input_type
+        self._catalogue.check_new(self._catalogue.config, model, is_typed=is_typed)
         started = asyncio.get_running_loop().time()
         self.in_progress[model.id] = Progress("starting", started, deployment)
         try:
@@ -105,6 +106,8 @@ class Deployer:
         if deployment.framework and not unsaid.requirements:
             return model
         found = await asyncio.to_thread(completed, deployment, unsaid.requirements)
+        trial = self.in_progress[model.id]
+        self.in_progress[model.id] = replace(trial, deployment=found)
         return replace(model, deployment=found)
 
     async def _try_out(

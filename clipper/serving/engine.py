@@ -6,6 +6,7 @@ query on, with whatever replicas take batches.
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +90,9 @@ class Files(NamedTuple):
         """
         decisions = Path(settings.decision_log) if settings.decision_log else None
         folder = Path(settings.data_dir)
-        folders = folder / "packages", folder / "logs"
+        # Another store has other versions, which do not need what this one's do.
+        store = hashlib.sha256(settings.store.encode()).hexdigest()[:12]
+        folders = folder / "packages" / store, folder / "logs"
         if settings.store.startswith("memory:"):
             return cls(None, (), decisions, *folders)
         workers = settings.workers

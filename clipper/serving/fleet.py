@@ -38,6 +38,7 @@ class Fleet:
         self._lives: dict[Keeper, asyncio.Task[None]] = {}
         self._tasks = Tasks()
         self._opening: dict[str, asyncio.Task[None]] = {}
+        self._is_ending = False
 
     @property
     def opened(self) -> Sequence[ContainerManager]:
@@ -120,22 +121,27 @@ class Fleet:
             InvalidInput: there is no such container manager.
         """
         replica, deployment = ReplicaId(model.id, 0), self._deployment(model)
+        if self._is_ending:
+            raise _ending(replica)
         self._trials.add(model.id)
         keeper = self._keep(replica, model, deployment, is_asked=is_asked)
         try:
             await self._first_ready(keeper, timeout_s)
             await commit(keeper.served.model.input_type)
-        except BaseException:
+        except BaseException as error:
             self._keepers.pop(replica, None)
             keeper.stop()
             if keeper in self._lives:
                 await asyncio.wait((self._lives[keeper],))
+            if self._is_ending and isinstance(error, DeployError):
+                raise _ending(replica) from error
             raise
         finally:
             self._trials.discard(model.id)
 
     def abandon_trials(self) -> None:
-        """Stop every replica that is being tried out; whoever waits for it is told so."""
+        """Stop every replica that is being tried out, and try no more; who waits is told so."""
+        self._is_ending = True
         for replica, keeper in self._keepers.items():
             if replica.model in self._trials:
                 keeper.stop()
@@ -199,3 +205,10 @@ class Fleet:
 
 def _is_open(opening: "asyncio.Task[None]") -> bool:
     return opening.done() and not opening.cancelled() and opening.exception() is None
+
+
+def _ending(replica: ReplicaId) -> DeployError:
+    return DeployError(
+        f"{replica.model} was not deployed: the daemon is being stopped.",
+        hint="Deploy it again when the daemon is back.",
+    )

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from clipper.core.config import Config
 from clipper.core.errors import StateError
 from clipper.core.tasks import Tasks, supervise
-from clipper.core.types import ModelId
+from clipper.core.types import Deployment, ModelId
 from clipper.deploy.log_folder import LogFolder
 from clipper.deploy.manager import ContainerManager
 from clipper.deploy.packages import Packages
@@ -152,17 +152,31 @@ class Services:
         await self.workforce.adopt(config, gone)
 
     def _forgets(self) -> Sequence[Forget]:
-        """What no version needs, nor one that is being deployed, can go."""
-        in_progress, config = self.deployer.in_progress, self.catalogue.config
+        """What no version needs, nor one that is being deployed, can go.
+
+        What is needed is asked when somebody is to forget, for who comes before may take long.
+        """
         if not self.catalogue.is_loaded:
             return []
-        deployments = [one.deployment for one in in_progress.values()] + config.deployments()
-        forgets: list[Forget] = [partial(one.forget, deployments) for one in self.fleet.opened]
+        forgets: list[Forget] = [partial(self._forget, one) for one in self.fleet.opened]
         if self.packages is not None:
-            forgets.append(partial(self.packages.forget, deployments))
+            forgets.append(partial(self.packages.forget, self._needed))
         if self._logs is not None:
-            forgets.append(partial(self._logs.forget, {*in_progress, *config.models}))
+            forgets.append(self._forget_logs)
         return forgets
+
+    def _needed(self) -> list[Deployment]:
+        in_progress = [one.deployment for one in self.deployer.in_progress.values()]
+        return in_progress + self.catalogue.config.deployments()
+
+    async def _forget(self, manager: ContainerManager) -> None:
+        # Of one that nobody has looked at yet, nothing is there that a manager has made.
+        await manager.forget([one for one in self._needed() if one.framework])
+
+    async def _forget_logs(self) -> None:
+        assert self._logs is not None
+        known = {*self.deployer.in_progress, *self.catalogue.config.models}
+        await self._logs.forget(known)
 
     async def judged_elsewhere(
         self, app: str, query_id: int, label: Any, context: str | None

@@ -45,5 +45,5 @@ class Tidier:
             for forget in self._forgets():
                 try:
                     await forget()
-                except ClipperError as error:
-                    log.warning("Not tidied up: %s", error.message, extra={"action": "untidy"})
+                except (ClipperError, OSError) as error:
+                    log.warning("Not tidied up: %s", error, extra={"action": "untidy"})

@@ -25,7 +25,7 @@ class LightgbmContainer(ModelContainer):
     def __init__(self, model_data: str) -> None:
         """Load the file, or the only such file of a folder."""
         super().__init__(model_data)
-        path = find_file(model_data, SUFFIXES)
+        path = find_file(model_data, SUFFIXES, looks_right)
         with reading(path, "a LightGBM model"):
             self.model = lightgbm.Booster(model_str=read_whole(path))
         objective = str(self.model.dump_model(num_iteration=1).get("objective", "none"))
@@ -41,6 +41,11 @@ class LightgbmContainer(ModelContainer):
         margin = self.options.output == "margin"
         scores = self.model.predict(self._form.batch(inputs), raw_score=margin)
         return labels(scores) if self.options.output == "label" else scores
+
+
+def looks_right(start: bytes) -> bool:
+    """Whether a file begins as a model does."""
+    return start.startswith((b"tree\n", b"tree\r\n"))
 
 
 def read_whole(path: Path) -> str:

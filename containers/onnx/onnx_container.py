@@ -43,6 +43,12 @@ class OnnxContainer(ModelContainer):
         providers = [name for name in PROVIDERS if name in there]
         with reading(path, "an ONNX model"):
             self.model = onnxruntime.InferenceSession(str(path), options, providers=providers)
+        if not self.has_function:
+            self._describe()
+        where = self.model.get_providers()[0].removesuffix("ExecutionProvider")
+        self.about = f"onnxruntime {onnxruntime.__version__} on {where}, {path.stem}"
+
+    def _describe(self) -> None:
         self._outputs = [each.name for each in self.model.get_outputs()]
         check_output(self.options.output, self._outputs)
         self._output = self.options.output or next(
@@ -53,8 +59,6 @@ class OnnxContainer(ModelContainer):
         sizes = {each.shape[0] for each in inputs if each.shape}
         self._batch_size = next((size for size in sizes if isinstance(size, int)), None)
         self.describe_inputs(self._forms)
-        where = self.model.get_providers()[0].removesuffix("ExecutionProvider")
-        self.about = f"onnxruntime {onnxruntime.__version__} on {where}, {path.stem}"
 
     def predict_batch(self, inputs: Any) -> Any:
         """One output for each input."""

@@ -41,14 +41,25 @@ class PytorchContainer(ModelContainer):
                 self.model = self._exported(torch.export.load(path))
             else:
                 self.model = load_network(path, network).eval().to(self._device)
-            check_one_input(self.model)
+            if not self.has_function:
+                check_one_input(self.model)
         kind = getattr(self.model, "original_name", type(self.model).__name__)
         self.about = f"PyTorch {torch.__version__} on {self._device.type}, {kind}"
         dtypes = (each.dtype for each in self.model.parameters() if each.is_floating_point())
         self._floating = next(dtypes, torch.float32)
 
     def _exported(self, program: Any) -> Any:
-        """The network of an exported program, which knows the form of its inputs."""
+        """The network of an exported program."""
+        if not self.has_function:
+            self._read_form(program)
+        if self._device.type == "cuda":  # constants are in the program's code, which .to() leaves
+            from torch.export.passes import move_to_device_pass
+
+            program = move_to_device_pass(program, self._device)
+        return program.module()
+
+    def _read_form(self, program: Any) -> None:
+        """An exported program knows the form of its inputs."""
         names = program.graph_signature.user_inputs
         if len(names) != 1:
             raise LoadError(
@@ -60,11 +71,6 @@ class PytorchContainer(ModelContainer):
         self._batch_size = sizes[0]
         self._form = Form(torch.empty(0, dtype=example.dtype).numpy().dtype, tuple(sizes[1:]))
         self.describe_inputs(Forms.one(self._form))
-        if self._device.type == "cuda":  # constants are in the program's code, which .to() leaves
-            from torch.export.passes import move_to_device_pass
-
-            program = move_to_device_pass(program, self._device)
-        return program.module()
 
     def predict_batch(self, inputs: Any) -> Any:
         """One output for each input; arrays become tensors, anything else goes in as it is."""

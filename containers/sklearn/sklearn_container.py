@@ -27,17 +27,17 @@ class SklearnContainer(ModelContainer):
         path = find_file(model_data, SUFFIXES)
         with reading(path, "a saved estimator"):
             self.model = load_skops(path) if path.suffix == ".skops" else joblib.load(path)
-        method = self.options.output or "predict"
+        self.about = f"scikit-learn {sklearn.__version__}, {type(self.model).__name__}"
+        if not self.has_function:
+            self._describe(self.options.output or "predict", path)
+
+    def _describe(self, method: str, path: Path) -> None:
         self._answer: Any = getattr(self.model, method, None)
         if not callable(self._answer):
             raise LoadError(
                 f"{path} holds a {type(self.model).__name__}, which has no {method}; "
                 "save a fitted estimator or pipeline that has it."
             )
-        self.about = f"scikit-learn {sklearn.__version__}, {type(self.model).__name__}"
-        self._describe(method)
-
-    def _describe(self, method: str) -> None:
         if takes_texts(self.model):
             self.input_type = self.input_form = "strings"
             self.sample_input = "a text"

@@ -33,19 +33,26 @@ class TensorflowContainer(ModelContainer):
         """Load the folder of a SavedModel, or the Keras file or the only one of a folder."""
         super().__init__(model_data)
         folder = place_of(model_data)
-        load = self._saved_model if (folder / SAVED_MODEL).is_file() else self._keras
-        path = folder if load == self._saved_model else find_file(model_data, SUFFIXES)
+        is_folder = (folder / SAVED_MODEL).is_file()
+        path = folder if is_folder else find_file(model_data, SUFFIXES)
         with reading(path, "a TensorFlow model"):
-            specs, self._run = load(path)
-            self._forms = Forms({name: form_of(name, spec) for name, spec in specs.items()})
+            if is_folder:
+                self.model = tf.saved_model.load(str(path))
+            else:
+                self.model = tf.keras.models.load_model(str(path), compile=False)
+            if not self.has_function:
+                self._describe(*(self._saved_model(path) if is_folder else self._keras(path)))
+        self.about = f"TensorFlow {tf.__version__}, {path.name}"
+
+    def _describe(self, specs: Mapping[str, Any], run: Run) -> None:
+        self._run = run
+        self._forms = Forms({name: form_of(name, spec) for name, spec in specs.items()})
         self._batch_size = next(
             (spec.shape[0] for spec in specs.values() if spec.shape[0] is not None), None
         )
         self.describe_inputs(self._forms)
-        self.about = f"TensorFlow {tf.__version__}, {path.name}"
 
     def _saved_model(self, path: Path) -> tuple[Mapping[str, Any], Run]:
-        self.model = tf.saved_model.load(str(path))
         function = self.model.signatures.get(SIGNATURE)
         if function is None:
             names = ", ".join(self.model.signatures) or "none"
@@ -57,7 +64,7 @@ class TensorflowContainer(ModelContainer):
         )
 
     def _keras(self, path: Path) -> tuple[Mapping[str, Any], Run]:
-        model = self.model = tf.keras.models.load_model(str(path), compile=False)
+        model = self.model
         specs = {each.name: each for each in getattr(model, "inputs", None) or ()}
         if not specs:
             raise LoadError(f"{path} does not say what it takes; build it with an Input.")

@@ -17,6 +17,7 @@ import transformers
 from clipper_container import LoadError, ModelContainer
 from clipper_container.saved import place_of, reading
 
+TOKENIZER = "tokenizer_config.json"
 TASKS = {
     "ForSequenceClassification": "text-classification",
     "ForTokenClassification": "token-classification",
@@ -29,26 +30,46 @@ TASKS = {
 
 
 class TransformersContainer(ModelContainer):
-    """Answers texts as the pipeline of the task does: a label with its score, tokens, texts."""
+    """Answers texts as the pipeline of the task does: a label with its score, tokens, texts.
+
+    A function beside the model is called with that pipeline, or, where there is no tokenizer or the
+    task is not known, with the network.
+    """
 
     def __init__(self, model_data: str) -> None:
         """Load the folder."""
         super().__init__(model_data)
         path = place_of(model_data)
         architecture = architecture_of(path)
-        task = self.options.output or task_of(architecture, path)
-        device = 0 if torch.cuda.is_available() else -1
-        with reading(path, f"a model for {task}"):
+        task = self._task(architecture, path)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        with reading(path, f"a model for {task}" if task else "a model"):
             cls = getattr(transformers, architecture)
-            network = cls.from_pretrained(path, local_files_only=True)
-            tokenizer = transformers.AutoTokenizer.from_pretrained(path, local_files_only=True)
-            self.model = transformers.pipeline(task, network, tokenizer=tokenizer, device=device)
+            network = cls.from_pretrained(path, local_files_only=True).to(device)
+            if task:
+                tokens = transformers.AutoTokenizer.from_pretrained(path, local_files_only=True)
+                network = transformers.pipeline(task, network, tokenizer=tokens, device=device)
+            self.model = network
+        what = f"{architecture} for {task}" if task else architecture
+        self.about = f"Transformers {transformers.__version__}, {what}"
+        if not self.has_function:
+            self._describe(task)
+
+    def _task(self, architecture: str, path: Path) -> str:
+        """What the pipeline is for; empty where a function is called with the network itself."""
+        if self.options.output:
+            return self.options.output
+        makes_pipeline = architecture.endswith(tuple(TASKS)) and (path / TOKENIZER).is_file()
+        if self.has_function and not makes_pipeline:
+            return ""
+        return task_of(architecture, path)
+
+    def _describe(self, task: str) -> None:
         # Texts of several lengths share a batch only where there is something to fill them up with.
         self._can_pad = self.model.tokenizer.pad_token is not None
         self.input_type = self.input_form = "strings"
         self.sample_input = self.model.tokenizer.mask_token if task == "fill-mask" else "a text"
         self.sample_is_guess = True
-        self.about = f"Transformers {transformers.__version__}, {architecture} for {task}"
 
     def predict_batch(self, inputs: Any) -> Any:
         """One answer for each text, as JSON."""

@@ -27,7 +27,7 @@ class XgboostContainer(ModelContainer):
     def __init__(self, model_data: str) -> None:
         """Load the file, or the only such file of a folder."""
         super().__init__(model_data)
-        path = find_file(model_data, SUFFIXES)
+        path = find_file(model_data, SUFFIXES, looks_right)
         with reading(path, "an XGBoost model"):
             check_whole(path)
             self.model = xgboost.Booster(model_file=str(path))
@@ -50,6 +50,11 @@ class XgboostContainer(ModelContainer):
             predict_type="margin" if self.options.output == "margin" else "value",
         )
         return labels(scores) if self.options.output == "label" else scores
+
+
+def looks_right(start: bytes) -> bool:
+    """Whether a file begins as a model does, in JSON or in UBJSON."""
+    return start.lstrip()[:1] == b"{" and b"learner" in start
 
 
 def check_whole(path: Path) -> None:

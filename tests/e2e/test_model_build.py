@@ -26,17 +26,19 @@ class Shout(ModelContainer):
 
 
 @pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Clipperd]:
-    with clipperd(tmp_path) as daemon:
-        yield daemon
-
-
-@pytest.fixture
 def images() -> Iterator[list[str]]:
     """Images that are removed after the test."""
     images: list[str] = []
     yield images
-    subprocess.run(["docker", "image", "rm", "--force", *images], check=True, capture_output=True)
+    if images:
+        subprocess.run(["docker", "image", "rm", *images], check=True, capture_output=True)
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, images: list[str]) -> Iterator[Clipperd]:
+    """A daemon that ends before the images go that its containers use."""
+    with clipperd(tmp_path) as daemon:
+        yield daemon
 
 
 def admin(daemon: Clipperd, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":

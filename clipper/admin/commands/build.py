@@ -14,6 +14,7 @@ from clipper.admin.terminal import AsJson, Session, command
 from clipper.core.errors import ClipperError
 from clipper.core.types import Deployment
 from clipper.deploy.completion import completed
+from clipper.deploy.docker.launch import refuse_program
 from clipper.deploy.docker.recipe import Recipe, framework_image
 from clipper.deploy.program import PYTHON, saved_model, user_code
 
@@ -71,6 +72,7 @@ def build(  # noqa: PLR0913 -- an option for each setting
     said = Deployment("docker", framework or "", path, model_data=model_data, requirements=wanted)
     try:
         deployment = completed(said, finds_requirements=not wanted)
+        refuse_program(deployment)
         recipe = Recipe(
             image=image or f"{prefix}/{name}:{version}",
             base=framework_image(prefix, deployment.framework, gpus=gpus),

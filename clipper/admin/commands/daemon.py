@@ -66,6 +66,6 @@ def doctor(session: Session, as_json: AsJson = False) -> None:
 
 
 def _print(session: Session, check: Check) -> None:
-    session.out.print(f"{check.outcome:<8}{check.name}: {check.detail}", soft_wrap=True)
+    session.answer(f"{check.outcome:<8}{check.name}: {check.detail}")
     if check.fix:
-        session.out.print(f"        -> {check.fix}", soft_wrap=True)
+        session.answer(f"        -> {check.fix}")

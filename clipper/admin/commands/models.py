@@ -13,6 +13,7 @@ from clipper.admin.deploying import AUTO
 from clipper.admin.errors import ClipperRefused, InvalidCall
 from clipper.admin.progress import deployment_phase, progress, replicas_ready
 from clipper.admin.terminal import AsJson, Session, Yes, command, parse_json
+from clipper.core.escapes import lines
 from clipper.deploy.frameworks import EXECUTABLE, FRAMEWORKS
 
 app = typer.Typer(no_args_is_help=True, help="Models: versions, replicas, logs.")
@@ -277,15 +278,13 @@ def _show_version(session: Session, model: dict[str, Any]) -> None:
         if deployment.get("gpus"):
             keys.append("gpus")
             columns.append("GPUS")
-        session.out.print()
+        session.answer()
         rows = ([*(state[key] for key in keys), _latency(state["latency"])] for state in states)
         session.table((*columns, "LATENCY"), rows)
         for state in states:
             for what in ("limit_reason", "last_exit"):
                 if state[what]:
-                    session.out.print(
-                        f"{what.replace('_', ' ')} of {state['index']}: {state[what]}"
-                    )
+                    session.answer(f"{what.replace('_', ' ')} of {state['index']}: {state[what]}")
 
 
 def _said(description: dict[str, str] | None) -> list[tuple[str, str]]:
@@ -399,10 +398,10 @@ def logs(  # noqa: PLR0913 -- an option for each setting
     if follow_:
         with suppress(KeyboardInterrupt):  # how one ends it
             for line in follow(session.clipper, name, version, tail=tail, replica=replica):
-                typer.echo(line)
+                typer.echo(lines(line))
         return
-    lines = session.clipper.get_model_logs(name, version, tail=tail, replica=replica)
+    written = session.clipper.get_model_logs(name, version, tail=tail, replica=replica)
     if as_json:
-        session.show_json({"lines": lines})
+        session.show_json({"lines": written})
     else:
-        typer.echo("".join(f"{line}\n" for line in lines), nl=False)
+        typer.echo("".join(f"{lines(line)}\n" for line in written), nl=False)

@@ -11,6 +11,7 @@ from clipper.admin.errors import InvalidCall
 from clipper.admin.input_files import read_input
 from clipper.admin.messages import MISSING, Prediction
 from clipper.admin.terminal import AsJson, Session, command, parse_json
+from clipper.core.escapes import in_json
 
 Name = Annotated[str, typer.Argument(help="The application.", show_default=False)]
 Context = Annotated[
@@ -91,7 +92,7 @@ def _show(session: Session, prediction: Prediction, as_json: bool) -> None:
     if as_json:
         session.show_json(prediction.raw)
         return
-    typer.echo(json.dumps(prediction.output, ensure_ascii=False))
+    typer.echo(in_json(json.dumps(prediction.output, ensure_ascii=False)))
     why = f" (default: {prediction.explanation})" if prediction.is_default else ""
     session.say(f"query {prediction.query_id}{why}")
 

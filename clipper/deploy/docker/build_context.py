@@ -35,11 +35,13 @@ def write_context(recipe: Recipe, packages: Path, archive: IO[bytes]) -> None:
 def neighbours(code: Path) -> Iterator[Path]:
     """The file and what it may import from beside it: Python files, and packages of such.
 
-    Whatever else lies there, an environment or a password, stays there.
+    Whatever else lies there, an environment or a password, stays there. Raises OSError where the
+    folder cannot be listed.
     """
     for path in sorted(code.parent.iterdir()):
-        is_module = path.suffix == ".py" and path.is_file()
-        if is_module or (path / "__init__.py").is_file():
+        # Not Path.is_file: somebody else's folder, which we may not enter, is no package.
+        is_module = path.suffix == ".py" and os.path.isfile(path)
+        if is_module or os.path.isfile(path / "__init__.py"):
             yield path
 
 

@@ -52,6 +52,8 @@ class Found:
     """The digest of what was asked for."""
     is_well: bool
     """Whether it runs, and its own check of its health has not failed."""
+    addresses: frozenset[str] = frozenset()
+    """All from which it could call somebody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,9 @@ def _found(listed: Mapping[str, Any]) -> Found:
         replica=_replica(name, version, index),
         launch=labels.get(LAUNCH_LABEL, ""),
         is_well=listed["State"] == "running" and "(unhealthy)" not in listed["Status"],
+        addresses=frozenset(
+            _addresses((listed.get("NetworkSettings") or {}).get("Networks") or {})
+        ),
     )
 
 

@@ -9,13 +9,13 @@ the image is there. The engine gives up a build whose caller has gone, so killin
 import contextlib
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import docker
 from docker import DockerClient
-from docker.errors import ImageNotFound
+from docker.errors import ContainerError, ImageNotFound
 
 from clipper.core.errors import ClipperError, DeployError
 from clipper.deploy.docker.build_context import write_context
@@ -35,28 +35,41 @@ def build(recipe: Recipe) -> None:
     Raises:
         DeployError: it could not be built; what was printed says why.
     """
-    what = f"the image {recipe.image} cannot be built"
-    with translated(what), contextlib.closing(docker.from_env(timeout=SILENCE_MAX_S)) as client:
+    with translated(_fails(recipe)):
+        connected: DockerClient = docker.from_env(timeout=SILENCE_MAX_S)
+    with contextlib.closing(connected) as client:
         # Never one from a registry, where anybody may have taken the name.
-        base_id = id_of(client, recipe.base)
-        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as archive:
+        with translated(_fails(recipe)):
+            base_id = id_of(client, recipe.base)
+        with (
+            _own_words(recipe),
+            tempfile.TemporaryDirectory() as folder,
+            tempfile.TemporaryFile() as archive,
+        ):
             packages = Path(folder, PACKAGES)
             packages.mkdir()
             if recipe.requirements:
                 say(f"Looking for {', '.join(recipe.requirements)}")
                 unpack(recipe.requirements, packages, _platform(client, recipe))
-            _pack(recipe, packages, archive)
+            write_context(recipe, packages, archive)
+            archive.seek(0)
             _run(client, recipe, base_id, archive)
 
 
-def _pack(recipe: Recipe, packages: Path, archive: IO[bytes]) -> None:
+def _fails(recipe: Recipe) -> str:
+    return f"the image {recipe.image} cannot be built"
+
+
+@contextlib.contextmanager
+def _own_words(recipe: Recipe) -> Iterator[None]:
+    """Raise DeployError for what is wrong with files, with pip or with what it said."""
     try:
-        write_context(recipe, packages, archive)
-        archive.seek(0)
-    except OSError as error:
+        yield
+    except (OSError, ValueError) as error:
         raise DeployError(
-            f"the files for the image {recipe.image} cannot be packed: {error}",
-            hint="Check that they can be read, and that there is room for temporary files.",
+            f"{_fails(recipe)}: {error}",
+            hint="Check that the model's files can be read, that there is room for temporary "
+            "files, and that pip works.",
         ) from error
 
 
@@ -77,37 +90,50 @@ def id_of(client: DockerClient, image: str) -> str:
 
 def _platform(client: DockerClient, recipe: Recipe) -> Platform:
     """What runs in the image, as it says itself, in a container that can do nothing else."""
-    told = client.containers.run(
-        recipe.base,
-        ["-c", PROBE],
-        entrypoint=["python3"],
-        labels={BUILT_LABEL: "1", **recipe.labels},
-        remove=True,
-        network_mode="none",
-        read_only=True,
-        cap_drop=["ALL"],
-        mem_limit=PROBE_MEMORY_BYTES,
-        init=True,
-    )
+    with translated(_fails(recipe)):
+        try:
+            told = client.containers.run(
+                recipe.base,
+                ["-c", PROBE],
+                entrypoint=["python3"],
+                labels={BUILT_LABEL: "1", **recipe.labels},
+                remove=True,
+                network_mode="none",
+                read_only=True,
+                cap_drop=["ALL"],
+                mem_limit=PROBE_MEMORY_BYTES,
+                init=True,
+            )
+        except ContainerError as error:
+            raise DeployError(
+                f"{_fails(recipe)}: Python does not run in its base: {error}"
+            ) from error
     return Platform.parse(told)
 
 
 def _run(client: DockerClient, recipe: Recipe, base_id: str, context: IO[bytes]) -> None:
-    steps: Iterable[Mapping[str, Any]] = client.api.build(
-        fileobj=context,
-        custom_context=True,
-        tag=recipe.image,
-        labels={BUILT_LABEL: "1", BASE_LABEL: base_id, **recipe.labels},
-        network_mode="none",
-        rm=True,
-        forcerm=True,
-        decode=True,
-    )
-    for step in steps:
+    for step in _steps(client, recipe, base_id, context):
         if text := str(step.get("stream", "")).rstrip():
             say(text)
         if "error" in step:
-            raise DeployError(f"the image {recipe.image} cannot be built: {step['error']}")
+            raise DeployError(f"{_fails(recipe)}: {step['error']}")
+
+
+def _steps(
+    client: DockerClient, recipe: Recipe, base_id: str, context: IO[bytes]
+) -> Iterator[Mapping[str, Any]]:
+    """What the engine says of a build, as it comes; what is done with it is not the engine's."""
+    with translated(_fails(recipe)):
+        yield from client.api.build(
+            fileobj=context,
+            custom_context=True,
+            tag=recipe.image,
+            labels={BUILT_LABEL: "1", BASE_LABEL: base_id, **recipe.labels},
+            network_mode="none",
+            rm=True,
+            forcerm=True,
+            decode=True,
+        )
 
 
 def say(line: str) -> None:

@@ -1,6 +1,7 @@
 """Images: which one a name means now, and those that were built for one version of a model."""
 
-from collections.abc import Collection
+from collections.abc import Callable
+from threading import Lock
 
 from docker import DockerClient
 from docker.errors import APIError, ImageNotFound
@@ -18,6 +19,8 @@ class Images:
 
     def __init__(self, client: DockerClient, instance: str) -> None:
         self._client = client
+        self._removing = Lock()
+        """Held while an image is looked for too: one that is found, and wanted, is not removed."""
         self._labels = [f"{INSTANCE_LABEL}={instance}", f"{BUILT_LABEL}=1"]
 
     def id_of(self, image: str) -> str:
@@ -43,21 +46,25 @@ class Images:
             DeployError: there is no such base.
         """
         base_id = self.id_of(base)
-        with translated(f"the image {image} cannot be looked up"):
+        with self._removing, translated(f"the image {image} cannot be looked up"):
             try:
                 labels = self._client.images.get(image).labels
             except ImageNotFound:
                 return False
         return bool(labels.get(BASE_LABEL) == base_id)
 
-    def remove_built(self, kept: Collection[str]) -> None:
-        """Remove those that were built for a version, unless they are kept by name or in use."""
+    def remove_built(self, is_kept: Callable[[str], bool]) -> None:
+        """Remove those that were built for a version, unless they are kept by name or in use.
+
+        Each is asked for just before it would go, as a start may have come to need it meanwhile.
+        """
         with translated("images that were built for models cannot be removed"):
             for image in self._client.api.images(filters={"label": self._labels}):
                 tags = [tag for tag in image["RepoTags"] or () if tag != NO_TAG]
                 for name in tags or [image["Id"]]:
-                    if name not in kept:
-                        self._remove(name)
+                    with self._removing:
+                        if not is_kept(name):
+                            self._remove(name)
 
     def _remove(self, name: str) -> None:
         try:

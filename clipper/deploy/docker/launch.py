@@ -8,6 +8,7 @@ from pathlib import Path
 from clipper.core.errors import DeployError, InvalidInput
 from clipper.core.references import check_image
 from clipper.core.types import Deployment
+from clipper.deploy.docker.build_context import neighbours
 from clipper.deploy.docker.permissions import check_readable, tree
 from clipper.deploy.docker.recipe import framework_image
 from clipper.deploy.docker.request import (
@@ -73,12 +74,21 @@ def launch_of(spec: ContainerSpec, image_prefix: str, token: str, limits: Limits
     )
 
 
-def _image(deployment: Deployment, prefix: str) -> str:
+def refuse_program(deployment: Deployment) -> None:
+    """There is no image for programs of this machine.
+
+    Raises:
+        DeployError: the deployment is one.
+    """
     if deployment.framework == EXECUTABLE:
         raise DeployError(
             f"the program {deployment.path!r} is run by the manager process only",
             hint="Put it into an image and name that with --image, and nothing else.",
         )
+
+
+def _image(deployment: Deployment, prefix: str) -> str:
+    refuse_program(deployment)
     framework = framework_image(prefix, deployment.framework, gpus=bool(deployment.gpus))
     try:
         return check_image(deployment.image or framework)
@@ -87,17 +97,26 @@ def _image(deployment: Deployment, prefix: str) -> str:
 
 
 def _code(spec: ContainerSpec) -> _Content:
-    """A class of the user's own, with its neighbours, which it may import."""
+    """A class of the user's own, with its neighbours, which it may import; and nothing else."""
     code = user_code(spec.deployment)
     if code is None:  # the framework's image has its class
         return _Content(options_of(spec.deployment, None), {})
-    folder = code.file.parent
-    check_readable(iter((folder, code.file)), USER_ID, folder)
+    check_readable(iter((code.file,)), USER_ID, code.file)
     place = Code(Path(CODE_DIR, code.file.name), code.class_name)
     told = options_of(spec.deployment, place)
     if spec.deployment.framework == PYTHON:
         told["CLIPPER_CONTAINER_TARGET"] = str(place)
-    return _Content(told, {CODE_DIR: folder})
+    return _Content(told, {f"{CODE_DIR}/{path.name}": path for path in _neighbours(code)})
+
+
+def _neighbours(code: Code) -> list[Path]:
+    try:
+        return list(neighbours(code.file))
+    except OSError as error:
+        raise DeployError(
+            f"the files beside {code.file} cannot be listed: {error.strerror}",
+            hint="Let the daemon's user read the folder.",
+        ) from error
 
 
 def _model(spec: ContainerSpec) -> _Content:

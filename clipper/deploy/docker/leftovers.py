@@ -25,9 +25,17 @@ class Leftovers:
     def __init__(self, engine: Engine, data_dir: Path, found: Iterable[Found]) -> None:
         self._engine = engine
         self._data_dir = data_dir
-        self._adoptable = {one.name: one for one in found if one.is_well and one.replica}
+        there = {one.name: one for one in found}
+        self._adoptable = {name: one for name, one in there.items() if one.is_well and one.replica}
+        self._there = there
+        """All of ours that were there when it was last looked."""
         self._taken: set[str] = set()
         self._clearing = Lock()
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """All from which one of ours could call somebody, whoever started it."""
+        return frozenset().union(*(one.addresses for one in self._there.values()))
 
     def are_there(self, replica: ReplicaId) -> bool:
         """Whether a container of this replica may be taken over."""
@@ -55,11 +63,13 @@ class Leftovers:
             DeployError: the engine does not do it.
         """
         with self._clearing:
-            for one in self._engine.found():
+            self._there = {one.name: one for one in self._engine.found()}
+            for one in tuple(self._there.values()):
                 if not keep(one.name) and one.name not in self._adoptable:
                     if one.replica is not None:
                         keep_output(self._engine, one.id, log_file(self._data_dir, one.replica))
                     self._engine.remove(one.id)
+                    self._there = {key: it for key, it in self._there.items() if it is not one}
 
 
 def log_file(data_dir: Path, replica: ReplicaId) -> LogFile:

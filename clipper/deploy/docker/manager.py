@@ -173,8 +173,11 @@ class DockerManager:
         running = self._running
         if running is not None:
             ours = [one for one in deployments if one.manager == self.name]
-            kept = {one.image for one in ours} | running.environments.needed(ours)
-            await running.calls.submit(running.engine.images.remove_built, kept)
+            named = {one.image for one in ours}
+            is_needed = running.environments.needed_by(ours)
+            await running.calls.submit(
+                running.engine.images.remove_built, lambda name: name in named or is_needed(name)
+            )
 
     def is_caller(self, address: str) -> bool:
         """Whether a model of ours calls from this address."""
@@ -184,9 +187,9 @@ class DockerManager:
         peer = ip_address(address)
         if isinstance(peer, IPv6Address) and peer.ipv4_mapped:
             peer = peer.ipv4_mapped
-        containers = [one for one in running.containers.values() if one]
+        known = [one.addresses for one in running.containers.values() if one]
         return any(peer in subnet for subnet in running.engine.networks.subnets) or any(
-            str(peer) in container.addresses for container in containers
+            str(peer) in addresses for addresses in (*known, running.leftovers.addresses)
         )
 
     async def close(self) -> None:

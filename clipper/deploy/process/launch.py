@@ -84,11 +84,16 @@ def packages_of(deployment: Deployment, interpreter: Interpreter) -> tuple[str, 
         return ()
     # The SDK's code comes by PYTHONPATH; what it needs does not.
     theirs = check_requirements([*(requires(SDK) or ()), *_of(framework)])
-    named = {Requirement(line).name for line in own}
+    named = {wanted.name for wanted in map(Requirement, own) if _applies(wanted)}
     return (
         *(line for line in theirs if Requirement(line).name.removesuffix(CPU) not in named),
         *own,
     )
+
+
+def _applies(wanted: Requirement) -> bool:
+    """Whether pip would take it; one for another system or Python it passes over."""
+    return wanted.marker is None or wanted.marker.evaluate()
 
 
 def _of(framework: Framework | None) -> tuple[str, ...]:

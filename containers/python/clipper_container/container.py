@@ -10,6 +10,7 @@ from clipper_container.answers import form_of
 from clipper_container.errors import LoadError
 from clipper_container.forms import Forms
 from clipper_container.options import read_options
+from clipper_container.saved import function_beside
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,8 @@ class ModelContainer:
     """Whether the saved model is weights of a class that comes with it, `self.options.code`."""
     model: Any = None
     """The framework's own object: what a function beside the saved model is called with."""
+    has_function: bool = False
+    """Whether there is one: then `predict_batch` is not asked, and what it needs not looked for."""
 
     def __init__(self, model_data: str) -> None:
         """Load the model; `model_data` is the path or text that it was deployed with.
@@ -56,6 +59,7 @@ class ModelContainer:
         """
         self.model_data = model_data
         self.options = read_options(os.environ)
+        self.has_function = function_beside(model_data) is not None
 
     def predict_batch(self, inputs: Any) -> Any:
         """One output for each input, in their order.

@@ -7,7 +7,7 @@ from typing import Any
 
 from clipper_container.container import Model
 from clipper_container.errors import LoadError
-from clipper_container.saved import FUNCTION, reading
+from clipper_container.saved import function_beside, reading
 
 
 class CalledWithModel:
@@ -32,8 +32,8 @@ def with_function(model: Model, model_data: str) -> Model:
     Raises:
         LoadError: what lies there is none.
     """
-    path = Path(model_data) / FUNCTION
-    if not model_data or getattr(model, "model", None) is None or not path.is_file():
+    path = function_beside(model_data)
+    if path is None or getattr(model, "model", None) is None:
         return model
     return CalledWithModel(model, load_function(path))
 

@@ -1,6 +1,7 @@
 """Saved models on disk: which file it is, and what is said of one that cannot be read."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -8,7 +9,17 @@ from clipper_container.errors import LoadError
 
 FUNCTION = "func.cloudpickle"
 """A function of the user's beside a saved model, which is called with it."""
+REQUIREMENTS = "requirements.txt"
+"""The packages that a model needs, a line each: no model, whatever its suffix."""
+HEAD_BYTES = 4096
 REASON_CHARS = 1_000
+
+
+def function_beside(place: str) -> Path | None:
+    """The function that answers in the place of the container's `predict_batch`, if any."""
+    path = Path(place, FUNCTION)
+    # Model data may be any text; this, unlike Path's own method, takes what is no path.
+    return path if place and os.path.isfile(path) else None
 
 
 def place_of(place: str) -> Path:
@@ -24,8 +35,12 @@ def place_of(place: str) -> Path:
     return Path(place)
 
 
-def find_file(place: str, suffixes: Sequence[str]) -> Path:
+def find_file(
+    place: str, suffixes: Sequence[str], looks: Callable[[bytes], bool] | None = None
+) -> Path:
     """The model's file: the path itself, or the only one of its folder that looks like one.
+
+    Where names leave it open, files that begin so that `looks` says yes are preferred.
 
     Raises:
         LoadError: there is none, or there are several.
@@ -34,7 +49,10 @@ def find_file(place: str, suffixes: Sequence[str]) -> Path:
     if path.is_file():
         return path
     found = sorted(file for file in path.iterdir() if file.suffix in suffixes and file.is_file())
+    found = [file for file in found if file.name != REQUIREMENTS]
     found = [file for file in found if file.name != FUNCTION] or found
+    if looks and len(found) > 1:
+        found = [file for file in found if looks(head(file))] or found
     if len(found) == 1:
         return found[0]
     names = ", ".join(file.name for file in found) or "none"
@@ -42,6 +60,12 @@ def find_file(place: str, suffixes: Sequence[str]) -> Path:
         f"{path}: the folder must hold exactly one {' or '.join(suffixes)} file; it holds {names}. "
         "Name the file itself."
     )
+
+
+def head(path: Path) -> bytes:
+    """The first bytes of a file."""
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)
 
 
 @contextmanager

@@ -86,6 +86,20 @@ async def test_a_container_gets_what_a_model_needs_and_no_more(
     assert [mount["RW"] for mount in config["Mounts"] if mount["Type"] == "bind"] == [False] * 2
 
 
+async def test_a_class_imports_its_neighbours_and_sees_nothing_else_beside_it(
+    containers: DockerManager, engine: docker.DockerClient, spec: Spec, models: Path
+) -> None:
+    with models.open("a") as file:
+        file.write("\nimport lib.words, table\n")
+    for name in ("table.py", "lib/__init__.py", "lib/words.py", ".env", "notes.txt"):
+        (models.parent / name).parent.mkdir(mode=0o755, exist_ok=True)
+        (models.parent / name).touch(0o644)
+    container = await containers.start(spec("Serves", "docker"))
+    assert await ask(container, bytes(4)) == [1]
+    ran = engine.api.exec_create(id_of(container), ["ls", "-A", "/code"])
+    assert engine.api.exec_start(ran["Id"]).split() == [b"lib", b"models.py", b"table.py"]
+
+
 async def test_a_container_that_runs_out_of_memory_says_so(
     containers: DockerManager, spec: Spec
 ) -> None:
@@ -161,12 +175,12 @@ async def test_a_start_that_is_cancelled_leaves_no_container(
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(delay_s):
                 await containers.start(spec("Serves", "docker"))
-    code = f"{tmp_path}/models"
+    code = f"{tmp_path}/models/models.py"
     assert await eventually(lambda: not mounting(engine, code), GONE_WITHIN_S)
 
 
 def mounting(engine: docker.DockerClient, path: str) -> list[str]:
-    """The containers that see a folder of this machine."""
+    """The containers that see a file or folder of this machine."""
     return [
         str(container.id)
         for container in engine.containers.list(all=True, sparse=True)

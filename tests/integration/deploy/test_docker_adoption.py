@@ -77,6 +77,20 @@ async def test_the_log_of_one_that_was_taken_over_has_no_gap_and_says_nothing_tw
     assert len(texts) == len(set(texts)) == 3
 
 
+async def test_who_is_left_is_a_caller_of_ours_from_wherever_it_could_call(
+    left: Left, manager: DockerManager, engine: docker.DockerClient
+) -> None:
+    (first,) = left("Serves")
+    bridge = engine.networks.get("bridge")
+    bridge.connect(first)
+    networks = engine.api.inspect_container(first)["NetworkSettings"]["Networks"]
+    address = networks["bridge"]["IPAddress"]
+    assert not manager.is_caller(address), "it has not seen what there is"
+    await manager.open()
+    assert manager.is_caller(address)
+    await manager.close()
+
+
 async def test_its_end_is_noticed_like_any_others(
     left: Left, manager: DockerManager, spec: Spec, engine: docker.DockerClient
 ) -> None:

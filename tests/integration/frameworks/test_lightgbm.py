@@ -22,7 +22,8 @@ async def test_probabilities_are_the_boosters_own(
     serve: Serve, booster: Any, table: tuple[Any, Any], tmp_path: Path
 ) -> None:
     booster.save_model(tmp_path / "model.txt")
-    (tmp_path / "requirements.md").touch()
+    (tmp_path / "requirements.txt").write_text("lightgbm>=4\n")
+    (tmp_path / "notes.txt").write_text("as of May")
     served = await serve("lightgbm", tmp_path)
     inputs = table[0][:5]
     expected = booster.predict(inputs)

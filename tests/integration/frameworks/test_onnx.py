@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import onnx
 import onnxruntime
@@ -121,6 +122,20 @@ def test_a_model_for_one_size_of_batch_takes_any(load: Load, tmp_path: Path) -> 
 async def test_a_corrupt_file_is_refused_in_one_line(refuse: Refuse, converted: Path) -> None:
     (converted / "model.onnx").write_bytes((converted / "model.onnx").read_bytes()[:100])
     assert "model.onnx cannot be read as an ONNX model" in await refuse("onnx", converted)
+
+
+def test_a_function_may_call_a_model_whose_input_is_no_batch(load: Load, tmp_path: Path) -> None:
+    node = helper.make_node("Mul", ["x", "two"], ["y"])
+    scalar = value("x", FLOAT), value("y", FLOAT)
+    save(tmp_path / "one.onnx", [node], scalar[:1], scalar[1:], two=np.array(2, np.float32))
+    with pytest.raises(LoadError, match="whose first dimension is the batch"):
+        load("onnx", tmp_path)
+
+    def each(model: Any, inputs: Any) -> Any:
+        return [model.run(None, {"x": np.array(one[0])})[0] for one in inputs]
+
+    (tmp_path / "func.cloudpickle").write_bytes(cloudpickle.dumps(each))
+    assert load("onnx", tmp_path).predict_batch(np.array([[3], [4]], np.float32)) == [6, 8]
 
 
 def test_an_output_that_the_model_has_not_is_refused(load: Load, converted: Path) -> None:

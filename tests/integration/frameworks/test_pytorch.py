@@ -248,6 +248,27 @@ def test_a_network_of_two_inputs_is_refused(
         load("pytorch", tmp_path / "net.pt2")
 
 
+@pytest.mark.parametrize("suffix", [".pt", ".pt2", ".cloudpickle"])
+def test_a_function_may_call_a_network_of_two_inputs(
+    load: Load, trained: Callable[[str], Any], tmp_path: Path, suffix: str
+) -> None:
+    net = trained("Two")
+    both = (torch.zeros(2, 4), torch.zeros(2, 4))
+    if suffix == ".pt":
+        torch.jit.script(net).save(tmp_path / "net.pt")
+    elif suffix == ".pt2":
+        torch.export.save(torch.export.export(net, both), tmp_path / "net.pt2")
+    else:
+        (tmp_path / "net.cloudpickle").write_bytes(cloudpickle.dumps(torch.nn.Bilinear(4, 4, 1)))
+
+    def call(model: Any, inputs: Any) -> Any:
+        return [list(model(*both).shape) for _ in inputs]
+
+    (tmp_path / "func.cloudpickle").write_bytes(cloudpickle.dumps(call))
+    width = 1 if suffix == ".cloudpickle" else 4
+    assert load("pytorch", tmp_path).predict_batch([{"a": 1}]) == [[2, width]]
+
+
 @pytest.mark.parametrize("suffix", [".pt", ".pth", ".pt2", ".safetensors", ".cloudpickle"])
 def test_a_corrupt_file_is_refused(load: Load, tmp_path: Path, suffix: str) -> None:
     (tmp_path / f"net{suffix}").write_bytes(b"PK\x03\x04 and no more")

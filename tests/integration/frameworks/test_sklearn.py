@@ -76,6 +76,15 @@ def test_a_function_beside_the_model_is_called_with_it(
     assert model.about.endswith("RandomForestClassifier, called by most_likely")
 
 
+def test_a_function_may_call_what_does_not_predict(load: Load, tmp_path: Path) -> None:
+    joblib.dump(PolynomialFeatures(2).fit([[1.0, 2.0]]), tmp_path / "model.joblib")
+    with pytest.raises(LoadError, match="which has no predict"):
+        load("sklearn", tmp_path)
+    function = cloudpickle.dumps(lambda model, inputs: model.transform(inputs).shape[1:] * 2)
+    (tmp_path / "func.cloudpickle").write_bytes(function)
+    assert load("sklearn", tmp_path).predict_batch([[1.0, 2.0], [3.0, 4.0]]) == (6, 6)
+
+
 async def test_a_file_that_runs_code_of_others_is_refused_by_its_types(
     refuse: Refuse, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import pytest
 from clipper_container import LoadError
@@ -103,6 +104,15 @@ def test_a_keras_model_of_several_inputs_takes_objects(load: Load, tf: Any, tmp_
     tf.keras.Model([a, b], [both, both[:, :1]]).save(tmp_path / "two.keras")
     model = load("tensorflow", tmp_path, output="both")
     assert model.predict_batch([{"a": [1], "b": [2, 3]}]).tolist() == [[1.0, 2.0, 3.0]]
+
+
+def test_a_function_may_call_a_model_that_does_not_say_what_it_takes(
+    load: Load, tf: Any, tmp_path: Path
+) -> None:
+    tf.saved_model.save(tf.Module(), str(tmp_path))
+    function = cloudpickle.dumps(lambda model, inputs: [len(model.signatures) for _ in inputs])
+    (tmp_path / "func.cloudpickle").write_bytes(function)
+    assert load("tensorflow", tmp_path).predict_batch(["a", "b"]) == [0, 0]
 
 
 async def test_a_corrupt_model_is_refused_in_one_line(

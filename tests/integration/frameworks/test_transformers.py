@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read at import
@@ -111,6 +112,21 @@ def test_a_folder_without_weights_or_words_is_refused(load: Load, bert: Save) ->
     (folder / "model.safetensors").unlink()
     with pytest.raises(LoadError, match="cannot be read as a model for text-classification: OSE"):
         load("transformers", folder)
+
+
+@pytest.mark.parametrize("name", ["BertModel", "BertForPreTraining"])
+def test_a_function_is_called_with_the_pipeline_or_else_with_the_network(
+    load: Load, bert: Save, name: str
+) -> None:
+    folder = bert(name)
+    function = cloudpickle.dumps(lambda model, inputs: [type(model).__name__ for _ in inputs])
+    (folder / "func.cloudpickle").write_bytes(function)
+    is_known = name == "BertModel"
+    answers = load("transformers", folder).predict_batch(["a"])
+    assert answers == ["FeatureExtractionPipeline" if is_known else name]
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    assert load("transformers", folder).predict_batch(["a"]) == [name]
 
 
 def test_what_is_no_model_of_texts_is_refused(load: Load, tmp_path: Path) -> None:

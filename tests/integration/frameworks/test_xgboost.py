@@ -38,6 +38,7 @@ def test_json_files_labels_and_margins_are_read(
     load: Load, classifier: Any, table: tuple[Any, Any], tmp_path: Path
 ) -> None:
     classifier.save_model(tmp_path / "model.json")
+    (tmp_path / "features.json").write_text('["age", "height"]')
     inputs = table[0][:7]
     labels = load("xgboost", tmp_path, "doubles", output="label").predict_batch(inputs)
     assert labels.tolist() == classifier.predict(inputs).tolist()

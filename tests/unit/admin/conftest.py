@@ -52,6 +52,7 @@ class FakeDaemon:
         """What was learned, in place of nothing."""
         self.deploy_error = ""
         self.last_line = ""
+        self.last_exit = ""
         self.stuck = False
         self.status: Json = {
             "version": "0.1.0",
@@ -286,7 +287,7 @@ class FakeDaemon:
                 "identity": f"pid {4711 + index}",
                 "gpus": "",
                 "restarts": 0,
-                "last_exit": "",
+                "last_exit": self.last_exit,
                 "batch_size_limit": 16,
                 "limit_reason": "no full batch yet",
                 "latency": self.latencies.get(model["name"], LATENCY),

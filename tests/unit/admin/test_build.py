@@ -92,6 +92,13 @@ def test_a_model_that_is_not_there_is_named(run: Any, recipes: Path) -> None:
     assert "/nowhere/m.joblib" in result.stderr
 
 
+def test_a_program_is_refused_as_it_is_where_it_is_deployed(run: Any, recipes: Path) -> None:
+    result = run("model", "build", "m", "1", "/bin/sh", "--framework", "executable")
+    assert result.exit_code == 2
+    assert "is run by the manager process only" in result.stderr
+    assert not recipes.exists()
+
+
 def test_a_build_that_fails_is_told_apart_by_its_exit_code(
     run: Any, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,33 @@ def test_what_was_listed_can_be_read_by_people(run: Any, daemon: Any) -> None:
     assert run("model", "logs", "m", "1").stdout == "[bold]loading\nready\n"
 
 
+HOSTILE = "a\x1b]52;c;aGk=\x07\x9b2J\r[b]"
+HARMLESS = r"a\x1b]52;c;aGk=\x07\x9b2J\r[b]"
+
+
+def test_texts_of_models_do_not_steer_the_terminal(run: Any, daemon: Any) -> None:
+    run(*CREATE)
+    run(*DEPLOY)
+    run("app", "link", "digits", "m")
+    daemon.models["m", "1"]["description"] = {"model": f"{HOSTILE}\nready  5 of 5"}
+    daemon.last_exit = f"{HOSTILE}\n\tas the log says"
+    shown = run("model", "show", "m", "1").stdout
+    assert rf"{HARMLESS}\nready  5 of 5" in shown
+    assert f"{HARMLESS}\n" in shown  # a log has lines
+    daemon.logs = [f"{HOSTILE}\tx"]
+    assert run("model", "logs", "m", "1").stdout == f"{HARMLESS}\tx\n"
+    daemon.says["m"] = lambda _: HOSTILE
+    answered = run("query", "digits", "[1]").stdout
+    assert json.loads(answered) == HOSTILE
+    assert answered.strip().isprintable()
+    daemon.deploy_error = f"m:2 ended:\n{HOSTILE}"
+    refused = run("model", "deploy", "m", "2", "--framework", "noop").stderr
+    assert f"Error: m:2 ended:\n{HARMLESS}\n" in refused
+    daemon.status = {"troubles": [HOSTILE]}
+    for command in ("doctor", "status"):
+        assert "\x1b" not in run(command).output
+
+
 def standing(model: str, loss: float | None, **more: Any) -> dict[str, Any]:
     known = {"judged": 50, "loss_low": 0.0, "loss_high": 1.0, "is_worse": False}
     return {"model": model, "share": 0.5, "answers": 50, "loss": loss} | known | more

@@ -48,6 +48,14 @@ def test_without_a_function_or_a_model_nothing_is_changed(tmp_path: Path) -> Non
     assert with_function(bare, str(tmp_path)) is bare
 
 
+def test_a_model_knows_whether_a_function_answers_in_its_place(tmp_path: Path) -> None:
+    assert not Doubling("").has_function
+    assert not Doubling("words " * 1000 + "\0").has_function  # model data need be no path
+    assert not Doubling(str(tmp_path)).has_function
+    (tmp_path / "func.cloudpickle").write_bytes(cloudpickle.dumps(len))
+    assert Doubling(str(tmp_path)).has_function
+
+
 def test_what_lies_there_and_is_no_function_is_refused(tmp_path: Path) -> None:
     (tmp_path / "func.cloudpickle").write_bytes(cloudpickle.dumps("text"))
     with pytest.raises(LoadError, match=r"func\.cloudpickle holds a str, which cannot be called"):

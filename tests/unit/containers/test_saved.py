@@ -24,6 +24,23 @@ def test_what_is_missing_or_not_clear_is_named(tmp_path: Path) -> None:
         find_file(str(tmp_path), (".onnx", ".ort"))
 
 
+def test_what_begins_as_a_model_does_is_preferred_where_names_leave_it_open(tmp_path: Path) -> None:
+    def looks(start: bytes) -> bool:
+        return start.startswith(b"tree")
+
+    for name in ("requirements.txt", "model.txt"):
+        (tmp_path / name).touch()
+    assert find_file(str(tmp_path), (".txt",)) == tmp_path / "model.txt"
+    (tmp_path / "notes.txt").write_text("to do")
+    with pytest.raises(LoadError, match=r"it holds model\.txt, notes\.txt\."):
+        find_file(str(tmp_path), (".txt",), looks)
+    (tmp_path / "model.txt").write_text("tree and more")
+    assert find_file(str(tmp_path), (".txt",), looks) == tmp_path / "model.txt"
+    (tmp_path / "other.txt").write_text("trees")
+    with pytest.raises(LoadError, match=r"it holds model\.txt, other\.txt\."):
+        find_file(str(tmp_path), (".txt",), looks)
+
+
 def test_whatever_a_framework_raises_becomes_one_line_about_the_file() -> None:
     def read(error: Exception) -> str:
         with pytest.raises(LoadError) as refused, reading(Path("m.bin"), "a model"):

@@ -542,7 +542,7 @@ async def test_deployments_under_way_are_listed(
         ("/models", {**MODEL, "labels": [1]}, "labels.0"),
         ("/models", {**MODEL, "timeout_s": 0}, "timeout_s"),
         ("/models", {**MODEL, "batching": {"wait": 1}}, "batching.wait"),
-        ("/models", {**MODEL, "deployment": {"framework": "noop"}}, "deployment.path"),
+        ("/models", {**MODEL, "deployment": {"framework": "noop", "path": 5}}, "deployment.path"),
         ("/models", {**MODEL, "deployment": {**DEPLOYMENT, "replicas": 0}}, "deployment.replicas"),
         ("/models", {**MODEL, "deployment": {**DEPLOYMENT, "manager": "k8s"}}, "manager"),
         ("/models", {**MODEL, "deployment": {**DEPLOYMENT, "path": "/m\x00"}}, "deployment.path"),

@@ -323,3 +323,29 @@ async def test_installing_what_a_model_needs_takes_what_it_takes_and_loading_it_
     with pytest.raises(DeployError, match="not ready within 300 s"):
         await world.deploy("m:3", 300)
     await world.services.close()
+
+
+async def test_a_model_that_is_asked_is_not_held_to_what_it_was_guessed_to_take() -> None:
+    world = World()
+    services = await world.start()
+    await services.catalogue.add_application(application("a"))
+    await world.deploy("m:1", input_type=InputType.STRINGS)
+    await services.catalogue.link("a", ["m"])
+    await services.catalogue.delete_model(M1)
+    says(world, "m:2", InputType.STRINGS)
+    await world.deploy("m:2", is_asked=True, input_type=InputType.FLOATS)
+    assert input_type_of(world, "m:2") is InputType.STRINGS
+    await services.close()
+
+
+async def test_a_daemon_that_ends_says_so_to_who_deploys_and_tries_no_more() -> None:
+    world = await serving(loading_s=100)
+    tasks = Tasks()
+    deploying = tasks.spawn("deploy", world.deploy("m:2"), is_awaited=True)
+    await settle()
+    world.services.fleet.abandon_trials()
+    with pytest.raises(DeployError, match="the daemon is being stopped"):
+        await deploying
+    with pytest.raises(DeployError, match="the daemon is being stopped"):
+        await world.deploy("m:3")
+    await world.services.close()

@@ -245,7 +245,7 @@ async def test_draining_gives_up_what_is_being_tried_out_and_nothing_else() -> N
     deploying = tasks.spawn("deploy", world.deploy("m:2"), is_awaited=True)
     await settle()
     await services.drain()
-    with pytest.raises(DeployError, match="m:2#0 was stopped"):
+    with pytest.raises(DeployError, match="m:2 was not deployed: the daemon is being stopped"):
         await deploying
     assert world.states("m:1") == {0: "ready"}
     await services.close()

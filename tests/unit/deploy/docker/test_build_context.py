@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clipper.deploy.docker.build_context import write_context
+from clipper.deploy.docker.build_context import neighbours, write_context
 from clipper.deploy.docker.recipe import Recipe
 from clipper.deploy.program import Code
 
@@ -45,6 +45,16 @@ def test_a_class_goes_in_with_what_it_can_import_and_nothing_else(home: Path) ->
         *("code/rules.py", "code/tables.py"),
         *("code/lib/__init__.py", "code/lib/deep/more.py", "code/lib/data.csv"),
     }
+
+
+def test_a_folder_that_cannot_be_entered_is_no_package(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, **how: bool) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert [path.name for path in neighbours(home / "rules.py")] == ["lib", "rules.py", "tables.py"]
 
 
 def test_everything_is_for_all_to_read_and_the_same_each_time(home: Path) -> None:

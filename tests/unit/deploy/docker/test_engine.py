@@ -42,6 +42,12 @@ def test_a_container_is_found_with_its_replica_and_what_was_asked_for() -> None:
     assert one.replica == ReplicaId(ModelId("m", "1"), 2)
 
 
+def test_what_is_found_has_all_its_addresses() -> None:
+    networks = {"ours": {"IPAddress": "172.20.0.2"}, "bridge": {"IPAddress": "172.17.0.9"}}
+    (one,) = engine(FakeClient(NetworkSettings={"Networks": networks})).found()
+    assert one.addresses == {"172.20.0.2", "172.17.0.9"}
+
+
 @pytest.mark.parametrize(
     ("state", "status"),
     [

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ RECIPE = Recipe("clipper/environment:x", "clipper/python-container:1", ("pandas"
 
 @pytest.fixture
 def builder() -> ImageBuilder:
-    return ImageBuilder(Lifeline("mark."), "mark.", {"PIP_INDEX_URL": "somewhere"})
+    mark = f"{uuid.uuid4().hex}."  # what bears it is killed, whoever started it
+    return ImageBuilder(Lifeline(mark), mark, {"PIP_INDEX_URL": "somewhere"})
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import docker
 import pytest
-from docker.errors import ImageNotFound
+from docker.errors import ContainerError, ImageNotFound
 
 from clipper.deploy.docker import image_builder
 from clipper.deploy.docker.image_builder import main
@@ -117,6 +117,55 @@ def test_files_that_cannot_be_read_are_named_and_are_not_the_engines_fault(
     printed = capsys.readouterr().out
     assert f"{tmp_path}/nowhere" in printed
     assert "engine" not in printed
+
+
+@pytest.mark.parametrize("wrong", [OSError(28, "No space left"), ValueError("no JSON: No space")])
+def test_what_pip_and_its_files_do_wrong_is_not_the_engines_fault_either(
+    engine: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    wrong: Exception,
+) -> None:
+    def unpack(*asked: Any) -> None:
+        raise wrong
+
+    monkeypatch.setattr(image_builder, "unpack", unpack)
+    assert main(recipe(BASE, "pandas>=2")) == 1
+    printed = capsys.readouterr().out
+    assert "clipper/m:1 cannot be built" in printed
+    assert "No space" in printed
+    assert "pip works" in printed
+    assert "engine" not in printed
+
+
+def test_a_base_in_which_no_python_runs_is_not_the_engines_fault_either(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*asked: Any, **options: Any) -> bytes:
+        raise ContainerError(cast(Any, None), 1, "python3", BASE, "Segmentation fault")
+
+    monkeypatch.setattr(engine.containers, "run", run)
+    assert main(recipe(BASE, "pandas>=2")) == 1
+    printed = capsys.readouterr().out
+    assert "Segmentation fault" in printed
+    assert "engine answers" not in printed
+
+
+@pytest.mark.parametrize("call", ["images.get", "containers.run", "api.build"])
+def test_an_engine_that_goes_away_is_told_apart(
+    engine: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    call: str,
+) -> None:
+    def lost(*asked: Any, **options: Any) -> None:
+        raise ConnectionError("reset by peer")
+
+    part, _, name = call.partition(".")
+    monkeypatch.setattr(getattr(engine, part), name, lost)
+    monkeypatch.setattr(image_builder, "unpack", lambda *asked: None)
+    assert main(recipe(BASE, "pandas>=2")) == 1
+    assert "no Docker engine answers: reset by peer" in capsys.readouterr().out
 
 
 def test_what_the_engine_could_not_do_is_told(

@@ -9,7 +9,7 @@ import clipper
 from clipper.core.errors import DeployError
 from clipper.core.types import Deployment, InputType, ModelId, ReplicaId
 from clipper.deploy.docker.launch import launch_of
-from clipper.deploy.docker.request import Limits
+from clipper.deploy.docker.request import Limits, digest
 from clipper.deploy.manager import ContainerSpec
 
 
@@ -44,12 +44,45 @@ def test_a_file_is_mounted_alone_under_its_name(saved: Path) -> None:
     assert launch.environment["CLIPPER_CONTAINER_MODEL_DATA"] == "/model/model.joblib"
 
 
-def test_a_class_of_the_users_comes_with_its_folder_and_its_data(saved: Path) -> None:
+def test_a_class_of_the_users_comes_with_its_data(saved: Path) -> None:
     launch = launch_of(
         spec("python", f"{saved}/mine.py:Mine", str(saved)), "clipper", "token", Limits()
     )
-    assert launch.mounts == {"/code": saved, "/model": saved}
+    assert launch.mounts == {"/code/mine.py": saved / "mine.py", "/model": saved}
     assert launch.environment["CLIPPER_CONTAINER_TARGET"] == "/code/mine.py:Mine"
+
+
+def test_of_what_lies_beside_a_class_it_sees_what_it_may_import_only(saved: Path) -> None:
+    for name in (".env", "data.csv", "notes/x.py", "lib/__init__.py", "tables.py"):
+        (saved / name).parent.mkdir(exist_ok=True)
+        (saved / name).touch()
+    launch = launch_of(spec("python", f"{saved}/mine.py:Mine"), "clipper", "token", Limits())
+    seen = ("lib", "mine.py", "tables.py")
+    assert launch.mounts == {f"/code/{name}": saved / name for name in seen}
+
+
+def test_a_neighbour_that_only_its_owner_reads_keeps_no_class_from_running(saved: Path) -> None:
+    (saved / "private.py").touch(0o600)
+    saved.chmod(0o700)
+    mine = spec("python", f"{saved}/mine.py:Mine")
+    launch_of(mine, "clipper", "token", Limits())
+    (saved / "mine.py").chmod(0o600)
+    with pytest.raises(DeployError, match=r"mine\.py cannot be read"):
+        launch_of(mine, "clipper", "token", Limits())
+
+
+def test_the_digest_of_a_class_changes_with_what_it_sees_and_with_nothing_else(
+    saved: Path,
+) -> None:
+    def digest_now() -> str:
+        launch = launch_of(spec("python", f"{saved}/mine.py:Mine"), "clipper", "t", Limits())
+        return digest(launch, "network", "sha256:1")
+
+    first = digest_now()
+    (saved / ".env").touch()
+    assert digest_now() == first
+    (saved / "tables.py").touch()
+    assert digest_now() != first
 
 
 def test_weights_come_with_their_class_and_the_output_that_is_wanted(saved: Path) -> None:
@@ -59,7 +92,10 @@ def test_weights_come_with_their_class_and_the_output_that_is_wanted(saved: Path
     weights = ContainerSpec(ReplicaId(ModelId("digits", "7"), 2), None, deployment)
     launch = launch_of(weights, "clipper", "token", Limits())
     assert launch.image == f"clipper/pytorch-container:{clipper.__version__}"
-    assert launch.mounts == {"/code": saved, "/model/model.joblib": saved / "model.joblib"}
+    assert launch.mounts == {
+        "/code/mine.py": saved / "mine.py",
+        "/model/model.joblib": saved / "model.joblib",
+    }
     assert "CLIPPER_CONTAINER_TARGET" not in launch.environment
     assert launch.environment["CLIPPER_CONTAINER_CODE"] == "/code/mine.py:Net"
     assert launch.environment["CLIPPER_CONTAINER_OUTPUT"] == "scores"

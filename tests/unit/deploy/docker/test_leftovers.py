@@ -1,5 +1,6 @@
 """Who may be taken over, who is removed, and what becomes of what they have printed."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -91,6 +92,20 @@ def test_one_that_was_taken_is_its_owners_who_keeps_it_by_name(tmp_path: Path) -
     left.give_up()
     left.clear("a".__eq__)
     assert names(engine) == {"a"}
+
+
+def test_the_addresses_are_known_of_all_that_are_there_until_they_are_removed(
+    tmp_path: Path,
+) -> None:
+    well = replace(found("well"), addresses=frozenset({"172.17.0.2"}))
+    ill = replace(found("ill", is_well=False), addresses=frozenset({"172.17.0.3"}))
+    left = leftovers(FakeEngine(well, ill), tmp_path)
+    assert left.addresses == {"172.17.0.2", "172.17.0.3"}
+    left.clear(nobody)
+    assert left.addresses == {"172.17.0.2"}
+    left.give_up()
+    left.clear(nobody)
+    assert left.addresses == frozenset()
 
 
 def test_what_one_has_printed_that_is_removed_stays_in_its_replicas_log(tmp_path: Path) -> None:

@@ -69,6 +69,12 @@ def test_a_package_that_the_model_names_takes_the_place_of_the_frameworks() -> N
     assert packages_of(deployment, has_it) == ()
 
 
+def test_a_package_that_the_model_names_for_another_system_takes_no_place() -> None:
+    wanted = ("xgboost==3.0; sys_platform == 'none'", "numpy==1.0; python_version < '3'", "six")
+    deployment = Deployment("process", "xgboost", "/m", requirements=wanted)
+    assert {"xgboost-cpu", "numpy"} < set(names(packages_of(deployment, BARE)))
+
+
 def test_a_requirement_that_is_none_is_refused_before_anything_is_started() -> None:
     with pytest.raises(InvalidInput, match="--index-url"):
         program_of(spec(noop(requirements=("--index-url=http://evil.example",))), FULL)
