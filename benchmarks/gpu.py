@@ -3,10 +3,9 @@
 A residual network is asked about images, which come as frames of their bytes, each unlike all
 others. First the sizes of batches are fixed, in closed loops of twice as many connections, so that
 one batch waits while another is computed: the curve of answers a second over the latency of a
-batch. Then AIMD finds the size by itself, for objectives of 20, 50 and 100 ms, asked by enough
-connections for batches beyond what the objective allows. The best that it could find is the size
-with the most answers a second of which one batch in a hundred at most takes longer than the
-objective.
+batch. Then AIMD finds the size by itself, for objectives of 20, 50 and 100 ms, asked by as many
+connections as the largest of those sizes. The best that it could find is the size with the most
+answers a second of which one batch in a hundred at most takes longer than the objective.
 
 With CUDA the network has the size of ResNet-50, and images have 224 x 224 pixels; without, it is a
 small one, so that this runs anywhere. Latencies of batches are the daemon's own: from when a batch
@@ -86,8 +85,7 @@ def with_size(plan: Plan, folder: Path, size: int) -> Row:
 def with_aimd(plan: Plan, folder: Path, objective_ms: float, curve: list[Row]) -> Row:
     """Where AIMD settles for an objective, beside the best of the curve."""
     print(f"AIMD for {objective_ms:g} ms", file=sys.stderr, flush=True)
-    slow = (row["size"] for row in curve if row["batch_p99_ms"] > objective_ms)
-    connections = 2 * next(slow, curve[-1]["size"])
+    connections = 2 * plan.sizes[-1]
     with asked(plan.network, folder, objective_ms / 1e3, {}) as one:
         _, limits = measured(one, connections, plan.seconds)
         figures, later = measured(one, connections, plan.seconds)

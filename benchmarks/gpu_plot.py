@@ -22,7 +22,7 @@ def plot(device: str, curve: list[dict[str, Any]], found: list[dict[str, Any]]) 
         if row["best"] is not None:
             limit.axhline(row["best"], color=f"C{number}", linewidth=0.5)
     throughput.set_title(f"{device}: images/s over p99 of a batch, ms", fontsize=10)
-    limit.set_title("limit over time, and the best size (thin)", fontsize=10)
+    limit.set_title("limit, seen every tenth of a second, and the best size (thin)", fontsize=10)
     for axes in (throughput, limit):
         axes.set_ylim(bottom=0)
         axes.legend(fontsize="small")
