@@ -1,6 +1,7 @@
 """What the Docker engine gets to see of a build: an archive of the recipe's files and packages."""
 
 import io
+import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
