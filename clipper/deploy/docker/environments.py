@@ -2,36 +2,26 @@
 
 An image's name says whose it is, what it is built on and what was asked for, and its label which
 build of the base that was, as the base's name comes to mean another one. Whoever asks for an image
-that is being built waits for that build; one that nobody waits for any more is ended.
+that is being built shares the build.
 """
 
 import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterator
-from dataclasses import dataclass
+from functools import partial
 
 from clipper.core.errors import DeployError, InvalidInput
-from clipper.core.tasks import Tasks
 from clipper.core.types import Deployment
 from clipper.deploy.docker.recipe import Recipe, environment_image, framework_image
 from clipper.deploy.docker.request import INSTANCE_LABEL
 from clipper.deploy.logs import Log
-
-BUILDS_AT_ONCE = 2
+from clipper.deploy.shared_build import SharedBuilds
 
 IsMadeOf = Callable[[str, str], Awaitable[bool]]
 """Whether an image is there, and was built on what the base's name means now."""
 Build = Callable[[Recipe, Log], Awaitable[None]]
 """Builds an image; raises DeployError where it cannot be."""
-
-
-@dataclass(slots=True)
-class _UnderWay:
-    """A build, and how many wait for it."""
-
-    task: "asyncio.Task[None]"
-    waiting: int = 0
 
 
 class EnvironmentImages:
@@ -42,10 +32,8 @@ class EnvironmentImages:
         self._instance = instance
         self._is_made_of = is_made_of
         self._build = build
-        self._under_way: dict[str, _UnderWay] = {}
+        self._builds: SharedBuilds[None] = SharedBuilds("the image")
         self._starting: Counter[str] = Counter()
-        self._slots = asyncio.Semaphore(BUILDS_AT_ONCE)
-        self._tasks = Tasks()
 
     def needed_by(self, deployments: Collection[Deployment]) -> Callable[[str], bool]:
         """Tells, in any thread, of an image whether the deployments or a start under way need it.
@@ -76,33 +64,12 @@ class EnvironmentImages:
             DeployError: it cannot be built.
         """
         recipe = self._recipe(deployment)
-        if recipe.image not in self._under_way:
-            if await self._is_made_of(recipe.image, recipe.base):
-                return recipe.image
-            await asyncio.to_thread(file.append, f"Building the image {recipe.image}\n".encode())
-        await self._built(recipe, file)
+        is_coming = recipe.image in self._builds
+        if not is_coming and await self._is_made_of(recipe.image, recipe.base):
+            return recipe.image
+        await asyncio.to_thread(file.append, f"Building the image {recipe.image}\n".encode())
+        await self._builds.get(recipe.image, partial(self._build, recipe), file)
         return recipe.image
-
-    async def _built(self, recipe: Recipe, file: Log) -> None:
-        """Wait for a build; the last of those who wait takes it along when cancelled."""
-        under_way = self._under_way.get(recipe.image)
-        if under_way is None:
-            call = self._make(recipe, file)
-            task = self._tasks.spawn(f"build {recipe.image}", call, is_awaited=True)
-            under_way = self._under_way[recipe.image] = _UnderWay(task)
-        under_way.waiting += 1
-        try:
-            await asyncio.shield(under_way.task)
-        finally:
-            under_way.waiting -= 1
-            if not under_way.waiting:
-                self._under_way.pop(recipe.image, None)
-                under_way.task.cancel()
-                await asyncio.wait([under_way.task])
-
-    async def _make(self, recipe: Recipe, file: Log) -> None:
-        async with self._slots:
-            await self._build(recipe, file)
 
     def _recipe(self, deployment: Deployment) -> Recipe:
         base = framework_image(self._prefix, deployment.framework, gpus=bool(deployment.gpus))
@@ -115,7 +82,7 @@ class EnvironmentImages:
 
     async def close(self) -> None:
         """End what is being built."""
-        await self._tasks.cancel()
+        await self._builds.close()
 
 
 def asks_for_packages(deployment: Deployment) -> bool:

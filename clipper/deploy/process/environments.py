@@ -5,8 +5,8 @@ when the environment is whole, to the folder `<digest>.<letters>` that it was bu
 cannot be moved, for their scripts name their interpreter by its path; a link can. So what a killed
 build leaves is a folder that nothing leads to, and goes when the daemon next starts.
 
-Whoever asks for one that is being built waits for the same build and sees its output. A build that
-nobody waits for any more is ended. An environment goes with the last model version that needs it.
+Whoever asks for one that is being built shares the build. An environment goes with the last model
+version that needs it.
 """
 
 import asyncio
@@ -15,39 +15,19 @@ import os
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from clipper.core.errors import DeployError
-from clipper.core.tasks import Tasks
 from clipper.deploy.logs import Log, LogFile
 from clipper.deploy.process.building import python_in
+from clipper.deploy.shared_build import Copies, SharedBuilds
 
-BUILDS_AT_ONCE = 2
 DIGEST_LENGTH = 32
 LOG = "build.log"
 
 Build = Callable[[Path, Sequence[str], Log], Awaitable[None]]
 """Makes the environment in an empty folder, and raises DeployError where it cannot."""
-
-
-@dataclass(slots=True)
-class _Copies:
-    """One output in the logs of all who wait for it."""
-
-    files: list[Log] = field(default_factory=list)
-
-    def append(self, chunk: bytes) -> None:
-        for file in tuple(self.files):
-            file.append(chunk)
-
-
-@dataclass(frozen=True, slots=True)
-class _UnderWay:
-    """A build, and the logs of those who wait for it."""
-
-    task: "asyncio.Task[Path]"
-    waiting: _Copies
 
 
 class Environments:
@@ -58,9 +38,7 @@ class Environments:
         self._folder = folder
         self._abi = abi
         self._build = build
-        self._under_way: dict[str, _UnderWay] = {}
-        self._slots = asyncio.Semaphore(BUILDS_AT_ONCE)
-        self._tasks = Tasks()
+        self._builds: SharedBuilds[Path] = SharedBuilds("the environment")
 
     def digest(self, requirements: Collection[str]) -> str:
         """What an environment is known by: its requirements, in any order, and who imports them."""
@@ -78,46 +56,23 @@ class Environments:
             return found
         text = f"Installing {', '.join(requirements)} (environment {digest})\n"
         await asyncio.to_thread(file.append, text.encode())
-        return self._find(digest) or await self._built(digest, requirements, file)
+        make = partial(self._make, digest, requirements)
+        return self._find(digest) or await self._builds.get(digest, make, file)
 
     def _find(self, digest: str) -> Path | None:
         folder = (self._folder / digest).resolve()
         # The interpreter that it was made from may be gone by now, and it with that.
         return folder if os.access(python_in(folder), os.X_OK) else None
 
-    async def _built(self, digest: str, requirements: Sequence[str], file: Log) -> Path:
-        """Wait for a build; the last of those who wait takes it along when cancelled."""
-        under_way = self._under_way.get(digest)
-        if under_way is None:
-            waiting = _Copies()
-            call = self._make(digest, requirements, waiting)
-            task = self._tasks.spawn(f"build environment {digest}", call, is_awaited=True)
-            under_way = self._under_way[digest] = _UnderWay(task, waiting)
-        files, task = under_way.waiting.files, under_way.task
-        files.append(file)
-        try:
-            await asyncio.wait([task])
-        finally:
-            files.remove(file)
-            if not files:
-                del self._under_way[digest]
-                if not task.done():
-                    task.cancel()
-                    await asyncio.wait([task])
-        if task.cancelled():
-            raise DeployError(f"the environment {digest} is not built: its manager is closed")
-        return task.result()
-
     async def _make(self, digest: str, requirements: Sequence[str], waiting: Log) -> Path:
-        async with self._slots:
-            folder = await asyncio.to_thread(self._new_folder, digest)
-            try:
-                await self._build(folder, requirements, _Copies([waiting, LogFile(folder / LOG)]))
-                self._publish(digest, folder)
-            except BaseException:
-                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-                raise
-            return folder
+        folder = await asyncio.to_thread(self._new_folder, digest)
+        try:
+            await self._build(folder, requirements, Copies([waiting, LogFile(folder / LOG)]))
+            self._publish(digest, folder)
+        except BaseException:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            raise
+        return folder
 
     def _new_folder(self, digest: str) -> Path:
         try:
@@ -142,7 +97,7 @@ class Environments:
 
     async def keep(self, digests: Collection[str], in_use: Collection[Path]) -> None:
         """Remove every environment but those of these digests, those in use and those to come."""
-        wanted = {*digests, *self._under_way}
+        wanted = {*digests, *self._builds}
         for link in self._links():
             if link.name not in wanted and link.resolve() not in in_use:
                 link.unlink(missing_ok=True)
@@ -153,7 +108,7 @@ class Environments:
         wanted = {*in_use, *self._links(), *(link.resolve() for link in self._links())}
         for entry in self._entries():
             digest = entry.name.partition(".")[0]
-            if entry not in wanted and digest not in self._under_way:
+            if entry not in wanted and digest not in self._builds:
                 await asyncio.to_thread(shutil.rmtree, entry, ignore_errors=True)
 
     def _links(self) -> list[Path]:
@@ -164,4 +119,4 @@ class Environments:
 
     async def close(self) -> None:
         """End the builds under way."""
-        await self._tasks.cancel()
+        await self._builds.close()

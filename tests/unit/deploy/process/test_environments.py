@@ -9,7 +9,7 @@ import pytest
 from clipper.core.errors import DeployError
 from clipper.core.tasks import Tasks
 from clipper.deploy.logs import Log, LogFile
-from clipper.deploy.process.environments import BUILDS_AT_ONCE, Environments
+from clipper.deploy.process.environments import Environments
 from tests.fakes.watching import eventually
 
 ABI = "cpython-311-x86_64-linux-gnu"
@@ -21,7 +21,6 @@ class Builds:
     def __init__(self) -> None:
         self.begun: list[tuple[str, ...]] = []
         self.ended = 0
-        self.at_once = 0
         self.error: DeployError | None = None
         self.output: Log
         """Of the newest."""
@@ -32,7 +31,6 @@ class Builds:
         """As Builder's."""
         self.begun.append(tuple(requirements))
         self.output = file
-        self.at_once += 1
         file.append(b"Collecting " + requirements[0].encode() + b"\n")
         try:
             (folder / "bin").mkdir()
@@ -43,7 +41,6 @@ class Builds:
             (folder / "bin" / "python").chmod(0o755)
             file.append(b"Successfully installed\n")
         finally:
-            self.at_once -= 1
             self.ended += 1
 
 
@@ -167,16 +164,6 @@ async def test_after_a_build_was_given_up_another_can_begin(bench: Bench) -> Non
     await bench.begun(2)
     bench.builds.goes_on.set()
     assert (await other / "bin" / "python").exists()
-
-
-async def test_only_so_many_builds_run_at_once(bench: Bench) -> None:
-    bench.builds.goes_on.clear()
-    asking = [bench.asks(f"package{number}") for number in range(BUILDS_AT_ONCE + 2)]
-    await bench.begun(BUILDS_AT_ONCE)
-    await asyncio.sleep(0)
-    assert bench.builds.at_once == BUILDS_AT_ONCE
-    bench.builds.goes_on.set()
-    assert len(set(await asyncio.gather(*asking))) == BUILDS_AT_ONCE + 2
 
 
 async def test_what_a_killed_build_left_looks_like_nothing_and_goes(bench: Bench) -> None:
