@@ -123,7 +123,7 @@ async def test_a_framework_that_the_daemon_lacks_is_installed_of_itself(
     manager: ProcessManager, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     await manager.close()
-    row = Framework("noop", "nothing", requirements=("greeting",), modules=("greeting",))
+    row = replace(FRAMEWORKS["noop"], requirements=("greeting",), modules=("greeting",))
     monkeypatch.setitem(cast(dict[str, Framework], FRAMEWORKS), "noop", row)
     await manager.open()
     deployment = Deployment("process", "noop", "")
