@@ -91,10 +91,11 @@ def with_aimd(plan: Plan, folder: Path, objective_ms: float, curve: list[Row]) -
         figures, later = measured(one, connections, plan.seconds)
         _, p99_ms = one.batch_ms(figures["mean_batch"])
     best = best_of(curve, objective_ms)
-    row = {"objective_ms": objective_ms, "connections": connections, **figures}
+    row: Row = {"objective_ms": objective_ms, "connections": connections, **figures}
     row |= {"limits": limits + later, "settled": statistics.median(later)}
     row |= {"batch_p99_ms": p99_ms, "best": best and best["size"]}
-    return {**row, "share_of_best": best and figures["requests_per_s"] / best["requests_per_s"]}
+    row["share_of_best"] = best and figures["requests_per_s"] / best["requests_per_s"]
+    return row
 
 
 def measured(one: Asked, connections: int, seconds: int) -> tuple[dict[str, float], list[int]]:
