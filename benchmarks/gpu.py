@@ -94,7 +94,8 @@ def with_aimd(plan: Plan, folder: Path, objective_ms: float, curve: list[Row]) -
     row: Row = {"objective_ms": objective_ms, "connections": connections, **figures}
     row |= {"limits": limits + later, "settled": statistics.median(later)}
     row |= {"batch_p99_ms": p99_ms, "best": best and best["size"]}
-    return {**row, "share_of_best": best and figures["requests_per_s"] / best["requests_per_s"]}
+    row["share_of_best"] = best and figures["requests_per_s"] / best["requests_per_s"]
+    return row
 
 
 def measured(one: Asked, connections: int, seconds: int) -> tuple[dict[str, float], list[int]]:
