@@ -75,7 +75,7 @@ async def test_who_asks_afterwards_has_another_and_so_has_who_asks_for_something
     site: Site,
 ) -> None:
     assert await site.asks() == 1
-    assert await asyncio.gather(site.asks(), site.asks("b")) == [2, 3]
+    assert list(await asyncio.gather(site.asks(), site.asks("b"))) == [2, 3]
 
 
 async def test_all_learn_that_it_failed_and_the_next_one_tries_again(site: Site) -> None:
