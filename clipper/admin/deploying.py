@@ -190,8 +190,8 @@ class DeployCalls:
         patience_s = (timeout_s or LONGEST_S) + DEPLOY_MARGIN_S
         try:
             model: dict[str, Any] = self.admin.call(asked, timeout_s=patience_s)
-        except ClipperTimeout as error:
-            raise _no_answer(f"{name}:{version}", patience_s) from error
+        except ClipperTimeout:
+            raise _no_answer(f"{name}:{version}", patience_s) from None
         return model
 
 
