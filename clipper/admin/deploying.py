@@ -38,8 +38,9 @@ class Options(TypedDict, total=False):
     keep_current: bool
     """Leave the version that is current so: this one is tried first, by a canary say."""
     requirements: Sequence[str] | None
-    """Packages that the model needs, a line of pip's each; by default those that its folder names
-    in `requirements.txt`, or else what its framework needs."""
+    """Packages that the model needs, a line of pip's each; by default those that
+    `requirements.txt` names in the folder that the path is, or that its class lies in; or else what
+    its framework needs."""
     pkgs_to_install: Sequence[str]
     """The old client's name for them."""
     output: str

@@ -14,6 +14,7 @@ from pathlib import Path
 from clipper.admin.errors import ClipperRefused
 from clipper.admin.listener import Listener
 from clipper.admin.messages import Request, path, request
+from clipper.deploy.requirement_files import NAME as REQUIREMENTS
 
 PACKAGES = ("api", "v1", "packages")
 PART_BYTES = 4 << 20
@@ -37,9 +38,13 @@ def send(admin: Listener, model: Path) -> str:
 def send_code(admin: Listener, file: Path) -> str:
     """A Python file with its neighbours, which it may import; returns its path there.
 
-    Of its folder go the Python files and the packages, nothing else.
+    Of its folder go the Python files, the packages and requirements.txt, nothing else.
     """
-    beside = [one for one in file.parent.iterdir() if one.suffix == ".py" and one.is_file()]
+    beside = [
+        one
+        for one in file.parent.iterdir()
+        if one.is_file() and (one.suffix == ".py" or one.name == REQUIREMENTS)
+    ]
     packages = [one.parent for one in file.parent.glob("*/__init__.py")]
     parts = [(one, _files(one)) for one in sorted({*beside, *packages, file})]
     return f"{_send(admin, 'code', parts, inside=True)}/{file.name}"

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipper.core.errors import DeployError
+from clipper.core.errors import DeployError, InvalidInput
 from clipper.deploy.looks import LOOKS, head, is_program, is_transformers
+from clipper.deploy.requirement_files import NAME, read_requirements
 
 CODE = re.compile(r".*\.py:[^\W\d]\w*", re.DOTALL)
 """A class in a file: `net.py:Net`."""
@@ -180,17 +181,17 @@ def requirements_of(path: Path) -> tuple[str, ...]:
     """The lines of `requirements.txt` in a model's folder; none where there is no such file.
 
     Raises:
-        DeployError: it cannot be read.
+        DeployError: it cannot be read, or holds what is no requirement.
     """
-    file = path / "requirements.txt"
+    file = path / NAME
     if not path.is_dir() or not file.is_file():
         return ()
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        return read_requirements(file)
+    except InvalidInput as error:
+        raise DeployError(error.message, hint=error.hint) from error
     except (OSError, UnicodeDecodeError) as error:
         raise DeployError(
             f"the requirements of the model, {str(file)!r}, cannot be read: {error}",
             hint="Write one requirement of pip's in a line, as UTF-8.",
         ) from error
-    lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines())
-    return tuple(line for line in lines if line)

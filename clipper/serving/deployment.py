@@ -26,7 +26,7 @@ class Unsaid:
     """The model says what it takes; where it does not, it takes what the version before it does, or
     else what its record says."""
     requirements: bool = False
-    """Its folder says which packages it needs."""
+    """Its folder, or that of its class, says which packages it needs."""
 
 
 @dataclass(frozen=True, slots=True)

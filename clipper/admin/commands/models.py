@@ -77,8 +77,8 @@ def deploy(  # noqa: PLR0913 -- an option for each setting
     requirements: Annotated[
         Path | None,
         typer.Option(
-            help="File of the packages that the model needs; by default requirements.txt in its "
-            "folder, or else what its framework needs."
+            help="File of the packages that the model needs; by default requirements.txt in the "
+            "folder that PATH is, or that its class lies in; or else what its framework needs."
         ),
     ] = None,
     output: Annotated[

@@ -138,9 +138,9 @@ def test_only_first_bytes_are_read(tmp_path: Path) -> None:
 
 def test_requirements_are_the_lines_beside_a_model_without_comments(tmp_path: Path) -> None:
     assert requirements_of(tmp_path) == ()
-    text = "# what it was trained with\nnumpy==2.0  # not later\r\n\n  pandas>=2\nx[y]#z\n"
+    text = "# what it was trained with\nnumpy==2.0  # not later\r\n\n  pandas>=2\nx[y] #z\n"
     (tmp_path / "requirements.txt").write_text(text, encoding="utf-8-sig")
-    assert requirements_of(tmp_path) == ("numpy==2.0", "pandas>=2", "x[y]#z")
+    assert requirements_of(tmp_path) == ("numpy==2.0", "pandas>=2", "x[y]")
     (tmp_path / "model.pkl").touch()
     assert requirements_of(tmp_path / "model.pkl") == ()
 
@@ -148,6 +148,9 @@ def test_requirements_are_the_lines_beside_a_model_without_comments(tmp_path: Pa
 def test_requirements_that_are_no_text_are_refused(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_bytes(b"\xff\xfen\0u\0")
     with pytest.raises(DeployError, match=r"requirements\.txt', cannot be read"):
+        requirements_of(tmp_path)
+    (tmp_path / "requirements.txt").write_text("-f http://wheels.example\n")
+    with pytest.raises(DeployError, match=r"requirements\.txt, line 1: .*'-f http"):
         requirements_of(tmp_path)
 
 
