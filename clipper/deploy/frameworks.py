@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipper.core.errors import DeployError, InvalidInput
-from clipper.deploy.looks import LOOKS, head, is_program, is_transformers
+from clipper.deploy.looks import LACKS, LOOKS, code_or_pickled, head, is_program, is_transformers
 from clipper.deploy.requirement_files import NAME, read_requirements
 
 CODE = re.compile(r".*\.py:[^\W\d]\w*", re.DOTALL)
@@ -131,6 +131,8 @@ def detect(path: Path) -> str:
         return "python"
     try:
         found = _in_folder(path) if path.is_dir() else {path.name: _alone(path)}
+        is_unknown = path.is_file() and not found[path.name]
+        hint = code_or_pickled(path) if is_unknown else ""
     except OSError as error:
         raise DeployError(
             f"the saved model {str(path)!r} cannot be looked at: {error.strerror or error}",
@@ -143,10 +145,14 @@ def detect(path: Path) -> str:
     looked_for = (
         f"{', '.join([*_BY_SUFFIX, *LOOKS])}, a program, or a folder with {', '.join(markers)}"
     )
-    looks = f"like several models, {', '.join(known)}" if known else f"like none of {looked_for}"
+    why = f"it looks like none of {looked_for}"
+    if known:
+        why = f"it looks like several models, {', '.join(known)}"
+    elif is_unknown and path.suffix in LACKS:
+        why = f"a {path.suffix} file is taken for {LACKS[path.suffix]}"
     raise DeployError(
-        f"the framework of {str(path)!r} cannot be told: it looks {looks}",
-        hint=f"Name one with --framework: {', '.join([*FRAMEWORKS, EXECUTABLE])}.",
+        f"the framework of {str(path)!r} cannot be told: {why}",
+        hint=hint or f"Name one with --framework: {', '.join([*FRAMEWORKS, EXECUTABLE])}.",
     )
 
 
