@@ -239,8 +239,11 @@ class Services:
         version = config.current.get(name)
         if version is None:
             return f"Application '{app}' links the model '{name}', which has no version."
-        if not self.engine.layer.models[ModelId(name, version)].live:
-            return f"Application '{app}' has no live replica of {ModelId(name, version)}."
+        model = ModelId(name, version)
+        if not self.engine.layer.models[model].live:
+            deployment = config.models[model].deployment
+            why = ", which is scaled to 0" if deployment and not deployment.replicas else ""
+            return f"Application '{app}' has no live replica of {model}{why}."
         return ""
 
     async def drain(self) -> None:

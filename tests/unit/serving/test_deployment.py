@@ -374,4 +374,8 @@ async def test_each_attempt_has_a_log_of_its_own_which_outlives_it(tmp_path: Pat
     file.write_text("its last words\n")
     await settle()
     assert await services.logs(replica, 10) == ["its last words"]
+    await services.catalogue.add_application(application("a"))
+    await services.catalogue.link("a", ["m"])
+    idle = "Application 'a' has no live replica of m:1, which is scaled to 0."
+    assert services.ready() == [idle]
     await services.close()
