@@ -10,7 +10,7 @@ from clipper.admin.errors import ClipperTimeout, DeployTimeout
 from clipper.admin.listener import Listener
 from clipper.admin.live import CLOSURE, pickle, save
 from clipper.admin.messages import request
-from clipper.admin.packaging import Saved, saved
+from clipper.admin.packaging import Saved, check_image, saved
 from clipper.admin.sending import send, send_code
 
 AUTO = "auto"
@@ -101,8 +101,10 @@ class DeployCalls:
         `path` is a file or a folder, or `file.py:ClassName`: a class of your own that loads
         `model_data`.
         """
-        found = saved(path, model_data, framework, needs_path=not options.get("image"))
-        if options.get("upload"):
+        image, is_sent = options.get("image", ""), options.get("upload", False)
+        check_image(framework, options.get("manager", ""), image)
+        found = saved(path, model_data, framework, needs_path=not image, is_sent=is_sent)
+        if is_sent:
             found = self._sent(found)
         return self._deploy(name, version, input_type, found, options)
 
