@@ -10,6 +10,8 @@ from typing import Any, Self
 
 import httpx
 
+from clipper.admin.client import QUERY_URL
+from clipper.admin.environment import from_environment
 from clipper.admin.listener import base_url, client_arguments, read, unreachable
 from clipper.admin.messages import (
     MISSING,
@@ -29,18 +31,21 @@ from clipper.admin.messages import (
 class AsyncQueryClient:
     """The query listener for asyncio; any number of calls may be under way at once.
 
+    The address and token come from CLIPPER_QUERY_URL and CLIPPER_QUERY_TOKEN where none are given.
     At most `connections` requests are on their way; further calls wait for a free connection.
     """
 
     def __init__(
         self,
-        url: str = "http://127.0.0.1:1337",
+        url: str | None = None,
         token: str | None = None,
         timeout_s: float = 30.0,
         connections: int = 100,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self.url = base_url(url)
+        found = {"query_url": QUERY_URL} | from_environment()
+        self.url = base_url(url or found["query_url"])
+        token = token or found.get("query_token")
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
         self._http = httpx.AsyncClient(
             transport=transport, limits=limits, **client_arguments(self.url, token, timeout_s)
@@ -93,7 +98,7 @@ class AsyncQueryClient:
                 headers={"Content-Type": request.content_type},
             )
         except httpx.RequestError as error:
-            raise unreachable(error, self.url) from error
+            raise unreachable(error, self.url) from None  # its message has the cause
         return read(response)
 
     async def close(self) -> None:

@@ -9,7 +9,10 @@ import typer
 import clipper
 from clipper.admin.client import ADMIN_URL, QUERY_URL
 from clipper.admin.commands import applications, build, daemon, models, queries, selection
+from clipper.admin.environment import VARIABLES
 from clipper.admin.terminal import EXIT_CODES, Target
+
+ENVIRONMENT = {argument: list(names) for argument, names in VARIABLES.items()}
 
 app = typer.Typer(
     name="clipper-admin",
@@ -36,20 +39,18 @@ def _version(asked: bool) -> None:
 def target(
     context: typer.Context,
     url: Annotated[
-        str, typer.Option(envvar="CLIPPER_URL", help="Address of the admin listener.")
+        str, typer.Option(envvar=ENVIRONMENT["url"], help="Address of the admin listener.")
     ] = ADMIN_URL,
     query_url: Annotated[
-        str, typer.Option(envvar="CLIPPER_QUERY_URL", help="Address of the query listener.")
+        str, typer.Option(envvar=ENVIRONMENT["query_url"], help="Address of the query listener.")
     ] = QUERY_URL,
     token: Annotated[
         str | None,
-        typer.Option(
-            envvar=["CLIPPER_TOKEN", "CLIPPER_ADMIN_TOKEN"], help="Token of the admin listener."
-        ),
+        typer.Option(envvar=ENVIRONMENT["token"], help="Token of the admin listener."),
     ] = None,
     query_token: Annotated[
         str | None,
-        typer.Option(envvar="CLIPPER_QUERY_TOKEN", help="Token of the query listener."),
+        typer.Option(envvar=ENVIRONMENT["query_token"], help="Token of the query listener."),
     ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")

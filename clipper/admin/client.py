@@ -14,6 +14,7 @@ import httpx
 
 from clipper.admin.applications import ApplicationCalls
 from clipper.admin.deploying import DeployCalls
+from clipper.admin.environment import from_environment
 from clipper.admin.errors import (
     AdminError,
     ClipperRefused,
@@ -46,21 +47,32 @@ __all__ = [
 class ClipperConnection(ApplicationCalls, DeployCalls, ModelCalls, QueryCalls):
     """A running daemon. Nothing is sent before the first call; threads may share a connection.
 
+    What is not given comes from CLIPPER_URL, CLIPPER_QUERY_URL, CLIPPER_TOKEN and
+    CLIPPER_QUERY_TOKEN, or else is as the daemon has it by default.
+
     Information comes as the dicts of `/api/v1` and is documented with the API, at `/docs` of the
     admin listener.
     """
 
     def __init__(
         self,
-        url: str = ADMIN_URL,
-        query_url: str = QUERY_URL,
+        url: str | None = None,
+        query_url: str | None = None,
         token: str | None = None,
         query_token: str | None = None,
         timeout_s: float = 30.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self.admin = Listener(url, token, timeout_s, transport)
-        self.query = Listener(query_url, query_token, timeout_s, transport)
+        found = {"url": ADMIN_URL, "query_url": QUERY_URL} | from_environment()
+        self.admin = Listener(
+            url or found["url"], token or found.get("token"), timeout_s, transport
+        )
+        self.query = Listener(
+            query_url or found["query_url"],
+            query_token or found.get("query_token"),
+            timeout_s,
+            transport,
+        )
 
     def connect(self) -> None:
         """Check that both listeners answer.

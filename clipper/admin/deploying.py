@@ -10,7 +10,7 @@ from clipper.admin.errors import ClipperTimeout, DeployTimeout
 from clipper.admin.listener import Listener
 from clipper.admin.live import CLOSURE, pickle, save
 from clipper.admin.messages import request
-from clipper.admin.packaging import Saved, saved
+from clipper.admin.packaging import Saved, check_image, saved
 from clipper.admin.sending import send, send_code
 
 AUTO = "auto"
@@ -38,8 +38,9 @@ class Options(TypedDict, total=False):
     keep_current: bool
     """Leave the version that is current so: this one is tried first, by a canary say."""
     requirements: Sequence[str] | None
-    """Packages that the model needs, a line of pip's each; by default those that its folder names
-    in `requirements.txt`, or else what its framework needs."""
+    """Packages that the model needs, a line of pip's each; by default those that
+    `requirements.txt` names in the folder that the path is, or that its class lies in; or else what
+    its framework needs."""
     pkgs_to_install: Sequence[str]
     """The old client's name for them."""
     output: str
@@ -100,8 +101,10 @@ class DeployCalls:
         `path` is a file or a folder, or `file.py:ClassName`: a class of your own that loads
         `model_data`.
         """
-        found = saved(path, model_data, framework, needs_path=not options.get("image"))
-        if options.get("upload"):
+        image, is_sent = options.get("image", ""), options.get("upload", False)
+        check_image(framework, options.get("manager", ""), image)
+        found = saved(path, model_data, framework, needs_path=not image, is_sent=is_sent)
+        if is_sent:
             found = self._sent(found)
         return self._deploy(name, version, input_type, found, options)
 
@@ -190,8 +193,8 @@ class DeployCalls:
         patience_s = (timeout_s or LONGEST_S) + DEPLOY_MARGIN_S
         try:
             model: dict[str, Any] = self.admin.call(asked, timeout_s=patience_s)
-        except ClipperTimeout as error:
-            raise _no_answer(f"{name}:{version}", patience_s) from error
+        except ClipperTimeout:
+            raise _no_answer(f"{name}:{version}", patience_s) from None
         return model
 
 

@@ -32,6 +32,7 @@ class Check:
     outcome: str
     """OK, WARNING or FAILED."""
     detail: str
+    """A complaint a line."""
     fix: str = ""
     """What to do; empty where all is well."""
     unreachable: bool = False
@@ -119,7 +120,7 @@ def policies(status: dict[str, Any]) -> Check:
     return Check(
         "policies",
         WARNING,
-        "; ".join(status["troubles"]),
+        "\n".join(status["troubles"]),
         "Deploy and link what is missing, or choose another: clipper-admin app set-policy.",
     )
 
@@ -128,7 +129,7 @@ def readiness(status: dict[str, Any]) -> Check:
     """Can it answer queries?"""
     if status["ready"]:
         return Check("ready", OK, f"clipperd {status['version']}")
-    reasons = "; ".join(status["not_ready"]) or "no reason given"
+    reasons = "\n".join(status["not_ready"]) or "no reason given"
     return Check(
         "ready", FAILED, reasons, "See clipper-admin model list, and the logs of what is missing."
     )

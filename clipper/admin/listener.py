@@ -174,7 +174,7 @@ class Listener:
                 timeout=timeout,
             )
         except httpx.RequestError as error:
-            raise unreachable(error, self.url) from error
+            raise unreachable(error, self.url) from None  # its message has the cause
         return read(response)
 
     def close(self) -> None:

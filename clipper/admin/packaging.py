@@ -9,7 +9,10 @@ from pathlib import Path
 from clipper.admin.errors import InvalidCall
 
 CLASS_HINT = "A class of your own is written file.py:ClassName."
+PATH_HINT = "Name the saved model: clipper-admin model deploy svm 1 svm.joblib"
 NOOP = "noop"
+PYTHON = "python"
+IMAGE = "image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +33,50 @@ class Saved:
         return {key: value for key, value in said.items() if value}
 
 
-def saved(path: str, model_data: str, framework: str = "", *, needs_path: bool = True) -> Saved:
+def saved(
+    path: str,
+    model_data: str,
+    framework: str = "",
+    *,
+    needs_path: bool = True,
+    is_sent: bool = False,
+) -> Saved:
     """The model at `path`, or the class there that loads `model_data`.
 
     Raises:
         InvalidCall: nothing is there.
     """
-    data = existing(model_data, "The model data") if model_data else ""
+    hint = "Check the path." if is_sent else "Check the path; the daemon opens it on this machine."
+    data = existing(model_data, "The model data", hint) if model_data else ""
     if not path and (framework == NOOP or not needs_path):
         return Saved(framework, "", data)  # there is nothing to load, or the image has it
+    if not path:
+        raise InvalidCall("PATH is missing.", hint=CLASS_HINT if framework == PYTHON else PATH_HINT)
     file, separator, name = path.rpartition(":")
-    if framework == "python" or (separator and file.endswith(".py")):
+    if framework == PYTHON or (separator and file.endswith(".py")):
         if not file.endswith(".py") or not name.isidentifier():
             raise InvalidCall(f"{path!r} does not name a class in a file.", hint=CLASS_HINT)
-        return Saved(framework, existing(file, "The file"), data, name)
+        return Saved(framework, existing(file, "The file", hint), data, name)
     if framework == NOOP and not Path(path).expanduser().exists():
         return Saved(framework, path, data)  # it loads nothing, so whatever was written is as good
-    return Saved(framework, existing(path, "The model"), data)
+    return Saved(framework, existing(path, "The model", hint), data)
 
 
-def existing(path: str, what: str) -> str:
+def check_image(framework: str, manager: str, image: str) -> None:
+    """Whether the framework of an image that brings its own comes with one.
+
+    Raises:
+        InvalidCall: it does not.
+    """
+    lacking = ["--manager docker"] * (manager != "docker") + ["--image NAME"] * (not image)
+    if framework == IMAGE and lacking:
+        raise InvalidCall(
+            f"--framework image lacks {' and '.join(lacking)}.",
+            hint="It is for an image of Docker's that holds a model and what serves it.",
+        )
+
+
+def existing(path: str, what: str, hint: str) -> str:
     """The absolute form of a path.
 
     Raises:
@@ -59,6 +86,6 @@ def existing(path: str, what: str) -> str:
     if absolute is None or not absolute.exists():
         raise InvalidCall(
             f"{what} {path!r} does not exist (looked in {Path.cwd()}).",
-            hint="Check the path; the daemon opens it on this machine.",
+            hint=hint,
         )
     return str(absolute)

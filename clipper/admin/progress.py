@@ -1,8 +1,9 @@
 """A line on the terminal while replicas start: what is going on, and for how long."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -53,6 +54,11 @@ def deployment_phase(clipper: ClipperConnection, model: str) -> str:
         return "waiting for the daemon"
     line = escape(one_line(found["last_line"].strip())[:LINE_CHARS])
     return f"{found['phase']} [dim]{line}[/dim]" if line else str(found["phase"])
+
+
+def deploying(deployment: Mapping[str, Any]) -> str:
+    """Its phase, and for how long it has been going on."""
+    return f"{deployment['phase']}, for {deployment['elapsed_s']:.0f} s"
 
 
 def replicas_ready(clipper: ClipperConnection, name: str, version: str) -> str:

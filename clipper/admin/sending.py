@@ -16,6 +16,7 @@ from clipper.admin.errors import ClipperRefused, InvalidCall
 from clipper.admin.listener import Listener
 from clipper.admin.messages import Request, path, request
 from clipper.core.folders import contents
+from clipper.deploy.requirement_files import NAME as REQUIREMENTS
 
 PACKAGES = ("api", "v1", "packages")
 PART_BYTES = 4 << 20
@@ -42,10 +43,15 @@ def send(admin: Listener, model: Path) -> str:
 def send_code(admin: Listener, file: Path) -> str:
     """A Python file with its neighbours, which it may import; returns its path there.
 
-    Of its folder go the Python files and the packages, nothing else. Raises as `send` does.
+    Of its folder go the Python files, the packages and requirements.txt, nothing else. Raises as
+    `send` does.
     """
     with _reading(file):
-        beside = [one for one in file.parent.iterdir() if one.suffix == ".py" and one.is_file()]
+        beside = [
+            one
+            for one in file.parent.iterdir()
+            if one.is_file() and (one.suffix == ".py" or one.name == REQUIREMENTS)
+        ]
         packages = [one.parent for one in file.parent.glob("*/__init__.py")]
         parts = [
             (one, _files(one, one if one == file else file.parent))

@@ -164,8 +164,8 @@ def exit_code(error: AdminError) -> int:
     return UNREACHABLE if isinstance(error, ClipperUnreachable) else USAGE
 
 
-def parse_json(text: str, what: str) -> Any:
-    """A JSON argument.
+def parse_json(text: str, what: str, example: str = '"text"') -> Any:
+    """A JSON argument, which looks as the example does.
 
     Raises:
         InvalidCall: it is not JSON.
@@ -175,7 +175,7 @@ def parse_json(text: str, what: str) -> Any:
     except ValueError as error:
         raise InvalidCall(
             f"{what} is not JSON: {error}.",
-            hint="""Quote it for the shell; text needs its own quotes: '"text"'.""",
+            hint=f"Quote it for the shell; text needs its own quotes: '{example}'.",
         ) from None
 
 

@@ -38,9 +38,10 @@ def _framework(deployment: Deployment) -> str:
 
 
 def _requirements(deployment: Deployment, framework: str) -> tuple[str, ...]:
-    """Beside a class of one's own there may be any files: only a model's own folder counts."""
-    path = Path(deployment.model_data if CODE.fullmatch(deployment.path) else deployment.path)
-    found = requirements_of(path) if path.is_dir() else ()
+    """The folder of a class is its project; beside a lone saved model there may be any files."""
+    path, data = deployment.path, deployment.model_data
+    places = (str(Path(path).parent), data) if CODE.fullmatch(path) else (path,)
+    found = next(filter(None, (requirements_of(Path(one)) for one in places if one)), ())
     return (
         tuple(MLFLOW.sub(MLFLOW_LIGHT, line) for line in found) if framework == "mlflow" else found
     )

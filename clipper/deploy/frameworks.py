@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipper.core.errors import DeployError
-from clipper.deploy.looks import LOOKS, head, is_program, is_transformers
+from clipper.core.errors import DeployError, InvalidInput
+from clipper.deploy.looks import LACKS, LOOKS, code_or_pickled, head, is_program, is_transformers
+from clipper.deploy.requirement_files import NAME, read_requirements
 
 CODE = re.compile(r".*\.py:[^\W\d]\w*", re.DOTALL)
 """A class in a file: `net.py:Net`."""
@@ -130,6 +131,8 @@ def detect(path: Path) -> str:
         return "python"
     try:
         found = _in_folder(path) if path.is_dir() else {path.name: _alone(path)}
+        is_unknown = path.is_file() and not found[path.name]
+        hint = code_or_pickled(path) if is_unknown else ""
     except OSError as error:
         raise DeployError(
             f"the saved model {str(path)!r} cannot be looked at: {error.strerror or error}",
@@ -142,10 +145,14 @@ def detect(path: Path) -> str:
     looked_for = (
         f"{', '.join([*_BY_SUFFIX, *LOOKS])}, a program, or a folder with {', '.join(markers)}"
     )
-    looks = f"like several models, {', '.join(known)}" if known else f"like none of {looked_for}"
+    why = f"it looks like none of {looked_for}"
+    if known:
+        why = f"it looks like several models, {', '.join(known)}"
+    elif is_unknown and path.suffix in LACKS:
+        why = f"a {path.suffix} file is taken for {LACKS[path.suffix]}"
     raise DeployError(
-        f"the framework of {str(path)!r} cannot be told: it looks {looks}",
-        hint=f"Name one with --framework: {', '.join([*FRAMEWORKS, EXECUTABLE])}.",
+        f"the framework of {str(path)!r} cannot be told: {why}",
+        hint=hint or f"Name one with --framework: {', '.join([*FRAMEWORKS, EXECUTABLE])}.",
     )
 
 
@@ -180,17 +187,17 @@ def requirements_of(path: Path) -> tuple[str, ...]:
     """The lines of `requirements.txt` in a model's folder; none where there is no such file.
 
     Raises:
-        DeployError: it cannot be read.
+        DeployError: it cannot be read, or holds what is no requirement.
     """
-    file = path / "requirements.txt"
+    file = path / NAME
     if not path.is_dir() or not file.is_file():
         return ()
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        return read_requirements(file)
+    except InvalidInput as error:
+        raise DeployError(error.message, hint=error.hint) from error
     except (OSError, UnicodeDecodeError) as error:
         raise DeployError(
             f"the requirements of the model, {str(file)!r}, cannot be read: {error}",
             hint="Write one requirement of pip's in a line, as UTF-8.",
         ) from error
-    lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines())
-    return tuple(line for line in lines if line)

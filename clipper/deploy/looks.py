@@ -42,6 +42,34 @@ LOOKS: Mapping[str, Callable[[bytes], str]] = {
 }
 """By suffix: the framework whose saved model begins so, or nothing."""
 
+LACKS: Mapping[str, str] = {
+    ".json": "XGBoost's, but this holds no learner",
+    ".model": "XGBoost's or LightGBM's, but this holds no learner and does not begin with 'tree'",
+    ".txt": "LightGBM's, but this does not begin with a line 'tree'",
+    ".h5": "Keras's, but this is no HDF5",
+    ".hdf5": "Keras's, but this is no HDF5",
+    ".bin": "PyTorch's or XGBoost's, but this is no zip archive and holds no learner",
+}
+"""By suffix: whose files are taken for models, and what one lacks that is none."""
+
+
+def code_or_pickled(file: Path) -> str:
+    """What to do about a file whose name says nothing, by how it begins; empty where that is open.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if file.suffix == ".py":
+        return f"Name the class: {file.name}:ClassName."
+    if LOOKS.get(file.suffix):
+        return ""
+    start = head(file)
+    if start.startswith(b"\x80"):
+        return "It begins as pickles do: --framework sklearn, if joblib or pickle wrote it."
+    if start.startswith(b"PK\x03\x04"):
+        return "It is a zip archive: --framework pytorch, if torch wrote it."
+    return ""
+
 
 def is_program(file: Path) -> bool:
     """Whether a file is there to be run."""

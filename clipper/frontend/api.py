@@ -223,9 +223,9 @@ def _add_replicas(router: APIRouter, services: Services) -> None:
     async def logs(
         name: str, version: str, tail: Tail = 100, replica: ReplicaIndex = 0
     ) -> LogAnswer:
-        """The last lines that a replica wrote, also after it ended."""
-        model = services.catalogue.model(ModelId(name, version))
-        return LogAnswer(lines=list(await services.fleet.logs(ReplicaId(model.id, replica), tail)))
+        """The last lines that a replica wrote, also after it ended or failed to come up."""
+        wanted = ReplicaId(ModelId(name, version), replica)
+        return LogAnswer(lines=list(await services.logs(wanted, tail)))
 
 
 MODELS_HINT = "GET /api/v1/models lists what there is."

@@ -150,8 +150,8 @@ class DeploymentRequest(Request):
     requirements: list[str] | None = Field(
         None,
         max_length=LINES_MAX,
-        description="packages that the model needs, lines of pip's; by default those that its "
-        "folder names in requirements.txt",
+        description="packages that the model needs, lines of pip's; by default those that "
+        "requirements.txt names in the folder that the path is, or that its class lies in",
     )
     output: str = Field("", max_length=256, examples=["predict_proba"])
     gpus: list[str] = Field(

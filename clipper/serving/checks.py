@@ -131,7 +131,9 @@ def check_links(config: Config, app: Application, names: Sequence[str]) -> None:
         if input_type is not app.input_type:
             raise Incompatible(
                 f"Model with name '{name}' has incompatible input_type '{input_type}'. "
-                f"Application '{app.name}' has input_type '{app.input_type}'."
+                f"Application '{app.name}' has input_type '{app.input_type}'.",
+                hint=f"Deploy it with --input-type {app.input_type}, "
+                f"or create the application with {input_type}.",
             )
     if not names:
         raise InvalidInput(

@@ -11,6 +11,7 @@ from clipper.abstraction.layer import ModelAbstractionLayer
 from clipper.core.errors import AlreadyExists, ClipperError, InvalidInput
 from clipper.core.types import Deployment, InputType, Model, ModelId
 from clipper.deploy.completion import completed
+from clipper.deploy.log_folder import LogFolder
 from clipper.serving.catalogue import Catalogue
 from clipper.serving.fleet import Fleet
 
@@ -25,7 +26,7 @@ class Unsaid:
     """The model says what it takes; where it does not, it takes what the version before it does, or
     else what its record says."""
     requirements: bool = False
-    """Its folder says which packages it needs."""
+    """Its folder, or that of its class, says which packages it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,18 @@ class Progress:
 class Deployer:
     """Deploys versions, each once at a time."""
 
-    def __init__(self, catalogue: Catalogue, fleet: Fleet, layer: ModelAbstractionLayer) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        fleet: Fleet,
+        layer: ModelAbstractionLayer,
+        logs: LogFolder | None = None,
+    ) -> None:
         self.in_progress: dict[ModelId, Progress] = {}
         self._catalogue = catalogue
         self._fleet = fleet
         self._layer = layer
+        self._logs = logs
 
     async def deploy(
         self,
@@ -82,6 +90,8 @@ class Deployer:
         started = asyncio.get_running_loop().time()
         self.in_progress[model.id] = Progress("starting", started, deployment)
         try:
+            if self._logs is not None:
+                await self._logs.begin(model.id)
             model = await self._completed(model, deployment, unsaid)
             await self._try_out(model, timeout_s, unsaid, keeps_current)
         except ClipperError as error:

@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any, NoReturn
 
 from clipper.core.config import Config
-from clipper.core.errors import StateError
+from clipper.core.errors import StateError, UnknownModel
 from clipper.core.tasks import Tasks, supervise
-from clipper.core.types import Deployment, ModelId
+from clipper.core.types import NAME, Deployment, ModelId, ReplicaId
 from clipper.deploy.log_folder import LogFolder
 from clipper.deploy.manager import ContainerManager
 from clipper.deploy.packages import Packages
@@ -78,9 +78,9 @@ class Services:
         self.feedback.elsewhere = self.judged_elsewhere
         self.fleet = Fleet(managers, connector, engine.layer, self.workforce.attach)
         self.catalogue = Catalogue(Registry(store), engine.states, self._adopt)
-        self.deployer = Deployer(self.catalogue, self.fleet, engine.layer)
         self.packages = Packages(files.packages) if files and files.packages else None
         self._logs = LogFolder(files.logs) if files and files.logs else None
+        self.deployer = Deployer(self.catalogue, self.fleet, engine.layer, self._logs)
         self._tidier = Tidier(self._forgets)
         self._tasks = Tasks()
         self._probed = 0.0
@@ -193,6 +193,24 @@ class Services:
             raise unknown_query(app, query_id)
         return await self.engine.errands.send(app, query_id, label, context)
 
+    async def logs(self, replica: ReplicaId, tail: int) -> Sequence[str]:
+        """The last lines that a replica wrote, also where its version never came up.
+
+        Raises:
+            UnknownModel: there is neither such a replica nor anything that it wrote.
+        """
+        try:
+            self.catalogue.model(replica.model)
+            return await self.fleet.logs(replica, tail)
+        except UnknownModel:
+            # The names come from a request, and are about to be folders.
+            if self._logs is None or not all(map(NAME.match, replica.model)):
+                raise
+            lines = await self._logs.tail(replica, tail)
+            if not lines:
+                raise
+            return lines
+
     async def figures(self) -> Figures:
         """All that is counted, by whichever process."""
         own = Figures(self.metrics, self.engine.approximations(), self.status.uptime_s)
@@ -221,8 +239,11 @@ class Services:
         version = config.current.get(name)
         if version is None:
             return f"Application '{app}' links the model '{name}', which has no version."
-        if not self.engine.layer.models[ModelId(name, version)].live:
-            return f"Application '{app}' has no live replica of {ModelId(name, version)}."
+        model = ModelId(name, version)
+        if not self.engine.layer.models[model].live:
+            deployment = config.models[model].deployment
+            why = ", which is scaled to 0" if deployment and not deployment.replicas else ""
+            return f"Application '{app}' has no live replica of {model}{why}."
         return ""
 
     async def drain(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from clipper.abstraction.layer import Limits
 from clipper.core.types import Deployment, Input, InputType, Model, ModelId
 from clipper.serving.deployment import Unsaid
-from clipper.serving.engine import Bounds
+from clipper.serving.engine import Bounds, Files
 from clipper.serving.query import Query
 from clipper.serving.services import Services
 from clipper.serving.workforce import Workforce
@@ -27,6 +27,7 @@ class World:
         limits: Limits | None = None,
         manager: FakeManager | None = None,
         workforce: Workforce | None = None,
+        files: Files | None = None,
     ) -> None:
         self.scripts: dict[str, Script] = {}
         self.missing: set[str] = set()
@@ -40,6 +41,7 @@ class World:
             self.replicas.connect,
             bounds,
             workforce,
+            files,
         )
 
     async def start(self) -> Services:

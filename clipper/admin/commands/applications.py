@@ -378,7 +378,14 @@ def link(session: Session, name: Name, model: Model) -> None:
 
     Example: clipper-admin app link digits svm
     """
-    session.clipper.link_model_to_app(name, model)
+    try:
+        session.clipper.link_model_to_app(name, model)
+    except ClipperRefused as refusal:
+        linked = refusal.code == "already_exists" and session.clipper.get_linked_models(name)
+        if not linked or model not in linked:
+            raise
+        session.say(f"{name} asks {model} already.")
+        return
     session.say(f"Linked {model} to {name}.")
 
 

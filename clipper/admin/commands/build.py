@@ -45,8 +45,8 @@ def build(  # noqa: PLR0913 -- an option for each setting
     requirements: Annotated[
         Path | None,
         typer.Option(
-            help="A file of such packages, a line each; by default requirements.txt in the model's "
-            "folder."
+            help="A file of such packages, a line each; by default requirements.txt in the folder "
+            "that PATH is, or that its class lies in."
         ),
     ] = None,
     model_data: Annotated[

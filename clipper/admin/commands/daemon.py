@@ -5,6 +5,7 @@ from typing import Any
 import typer
 
 from clipper.admin.diagnosis import FAILED, Check, examine
+from clipper.admin.progress import deploying
 from clipper.admin.terminal import REFUSED, UNREACHABLE, AsJson, Session, command
 
 
@@ -30,11 +31,16 @@ def _facts(session: Session, answer: dict[str, Any]) -> list[tuple[str, object]]
     replicas = ", ".join(f"{count} {state}" for state, count in answer["replicas"].items())
     return [
         ("clipperd", f"{answer['version']}, up for {duration(answer['uptime_s'])}"),
-        ("ready", "yes" if answer["ready"] else "no: " + "; ".join(answer["not_ready"])),
+        ("ready", "yes" if answer["ready"] else "no"),
+        *(("", reason) for reason in answer["not_ready"]),
         ("store", f"{answer['store']['url']} ({answer['store']['state']})"),
         ("applications", answer["applications"]),
         ("models", answer["models"]),
         ("replicas", replicas.replace("_", " ")),
+        *(
+            ("deploying", f"{one['model']} ({deploying(one)})")
+            for one in session.clipper.get_deployments()
+        ),
         ("queries", session.clipper.query.url),
     ]
 
@@ -66,6 +72,9 @@ def doctor(session: Session, as_json: AsJson = False) -> None:
 
 
 def _print(session: Session, check: Check) -> None:
-    session.answer(f"{check.outcome:<8}{check.name}: {check.detail}")
+    first, *others = check.detail.split("\n")
+    session.answer(f"{check.outcome:<8}{check.name}: {first}")
+    for line in others:
+        session.answer(f"        {line}")
     if check.fix:
         session.answer(f"        -> {check.fix}")

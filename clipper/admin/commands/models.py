@@ -1,6 +1,7 @@
 """`clipper-admin model`: model versions and their replicas."""
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,8 +11,8 @@ import typer
 from clipper.admin.commands.logs import follow
 from clipper.admin.commands.quantities import bytes_of, lines_of, size_of
 from clipper.admin.deploying import AUTO
-from clipper.admin.errors import ClipperRefused, InvalidCall
-from clipper.admin.progress import deployment_phase, progress, replicas_ready
+from clipper.admin.errors import AdminError, ClipperRefused, InvalidCall
+from clipper.admin.progress import deploying, deployment_phase, progress, replicas_ready
 from clipper.admin.terminal import AsJson, Session, Yes, command, parse_json
 from clipper.core.escapes import lines
 from clipper.deploy.frameworks import EXECUTABLE, FRAMEWORKS
@@ -77,8 +78,8 @@ def deploy(  # noqa: PLR0913 -- an option for each setting
     requirements: Annotated[
         Path | None,
         typer.Option(
-            help="File of the packages that the model needs; by default requirements.txt in its "
-            "folder, or else what its framework needs."
+            help="File of the packages that the model needs; by default requirements.txt in the "
+            "folder that PATH is, or that its class lies in; or else what its framework needs."
         ),
     ] = None,
     output: Annotated[
@@ -142,7 +143,11 @@ def deploy(  # noqa: PLR0913 -- an option for each setting
             manager=manager,
             num_replicas=replicas,
             batch_size=-1 if batch_size is None else batch_size,
-            batching=None if batching is None else parse_json(batching, "--batching"),
+            batching=(
+                None
+                if batching is None
+                else parse_json(batching, "--batching", '{"controller": "aimd"}')
+            ),
             hedging=hedging,
             approximate_cache=(
                 None
@@ -166,11 +171,26 @@ def deploy(  # noqa: PLR0913 -- an option for each setting
         session.show_json(answer)
         return
     session.say(f"Deployed {label_of}: {_ready(answer)} replicas are ready.")
-    if answer["is_current"]:
-        session.say(f"Next: clipper-admin app link APP {name}")
-    else:
+    if not answer["is_current"]:
         canary = json.dumps({"name": "canary", "candidate": label_of})
         session.say(f"Next: clipper-admin app set-policy APP '{canary}'")
+    elif apps := _asked_by(session, name):
+        session.say(f"{_asking(apps)} it now.")
+    else:
+        session.say(f"Next: clipper-admin app link APP {name}")
+
+
+def _asked_by(session: Session, name: str) -> list[str]:
+    """The applications that link a model; none where that cannot be known."""
+    try:
+        applications = session.clipper.get_all_apps(verbose=True)
+    except AdminError:  # it is said beside something that has been done
+        return []
+    return [one["name"] for one in applications if name in one["linked_models"]]
+
+
+def _asking(apps: Sequence[str]) -> str:
+    return f"{', '.join(apps)} {'asks' if len(apps) == 1 else 'ask'}"
 
 
 def _ready(model: dict[str, Any]) -> str:
@@ -235,15 +255,22 @@ def show(
         return
     model = session.clipper.get_model_info(name, version)
     if model is None:
-        raise unknown(name, version)
+        raise unknown(session, name, version)
     if as_json:
         session.show_json(model)
     else:
         _show_version(session, model)
 
 
-def unknown(name: str, version: str) -> ClipperRefused:
-    """There is no such version."""
+def unknown(session: Session, name: str, version: str) -> ClipperRefused:
+    """There is no such version, or not yet."""
+    for one in session.clipper.get_deployments():
+        if one["model"] == f"{name}:{version}":
+            return ClipperRefused(
+                f"{name}:{version} is being deployed: {deploying(one)}.",
+                code="in_progress",
+                hint=f"Follow it: clipper-admin model logs {name} {version} --follow",
+            )
     return ClipperRefused(
         f"There is no model {name}:{version}.",
         code="unknown_model",
@@ -372,9 +399,20 @@ def delete(session: Session, name: Name, version: Version, yes: Yes = False) -> 
 
     Example: clipper-admin model delete svm 1 --yes
     """
-    session.confirm(f"Delete {name}:{version} and end its replicas?", yes)
-    session.clipper.stop_versioned_models({name: [version]})
+    try:
+        versions = session.clipper.get_model_versions(name)
+        is_last = [one["version"] for one in versions] == [version]
+        apps = _asked_by(session, name) if is_last else []
+        why = f" It is the last version, and {_asking(apps)} it." if apps else ""
+        session.confirm(f"Delete {name}:{version} and end its replicas?{why}", yes)
+        session.clipper.stop_versioned_models({name: [version]})
+    except ClipperRefused as refusal:
+        if refusal.code != "unknown_model":
+            raise
+        raise unknown(session, name, version) from None
     session.say(f"Deleted {name}:{version}.")
+    if apps:
+        session.say(f"Warning: {_asking(apps)} {name}, which has no version now.")
 
 
 @command(app, "logs")

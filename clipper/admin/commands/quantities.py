@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 from clipper.admin.errors import InvalidCall
+from clipper.core.errors import InvalidInput
+from clipper.deploy.requirement_files import read_requirements
 
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
@@ -30,10 +32,12 @@ def lines_of(file: Path) -> list[str]:
     """The lines of a file of requirements.
 
     Raises:
-        InvalidCall: it cannot be read.
+        InvalidCall: it cannot be read, or a line is no requirement.
     """
     try:
-        return file.read_text(encoding="utf-8").splitlines()
+        return list(read_requirements(file))
+    except InvalidInput as error:
+        raise InvalidCall(error.message, hint=error.hint) from error
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise InvalidCall(f"{file} cannot be read: {reason}.", hint="Name a text file.") from error

@@ -94,7 +94,7 @@ def _show(session: Session, prediction: Prediction, as_json: bool) -> None:
         return
     typer.echo(in_json(json.dumps(prediction.output, ensure_ascii=False)))
     why = f" (default: {prediction.explanation})" if prediction.is_default else ""
-    session.say(f"query {prediction.query_id}{why}")
+    session.say(f"query_id {prediction.query_id}{why}")
 
 
 def feedback(  # noqa: PLR0913 -- an option for each key of feedback

@@ -40,6 +40,7 @@ async def answer(manager: ProcessManager, deployment: Deployment, number: float)
     replica = GrpcReplica(replica_id, None, container.address, container.token)
     async with asyncio.timeout(30):
         await replica.connect()
+        replica.input_type = replica.description.input_type or InputType.FLOATS
         width = "<f8" if replica.input_type is InputType.DOUBLES else "<f4"
         batch = await replica.predict([Input(np.array([number], width).tobytes())])
     await replica.close()

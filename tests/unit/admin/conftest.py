@@ -172,8 +172,7 @@ class FakeDaemon:
                 del self.apps[name]
                 return 204, None
             case "PUT", [name, "links", model]:
-                self.apps[name]["linked_models"].append(model)
-                return 204, None
+                return self._link(self.apps[name]["linked_models"], model)
             case "DELETE", [name, "links", model]:
                 self.apps[name]["linked_models"].remove(model)
                 return 204, None
@@ -183,6 +182,12 @@ class FakeDaemon:
                 answer |= {"models": [], "comparisons": [], "verdict": "", "reason": ""}
                 return 200, answer | {"state": {"m": 0.5}} | self.selection
         raise Refusal(405, "method_not_allowed", "No.")
+
+    def _link(self, linked: list[str], model: str) -> Answer:
+        if model in linked:
+            raise Refusal(409, "already_exists", f"{model} is already linked")
+        linked.append(model)
+        return 204, None
 
     def _add_application(self, body: Json) -> Json:
         if body["name"] in self.apps:

@@ -20,7 +20,7 @@ def test_three_steps_serve_a_model(run: Any, daemon: Any) -> None:
     result = run("query", "digits", "[1, 2]")
     assert result.exit_code == 0
     assert result.stdout == "3\n"
-    assert "query 7" in result.stderr
+    assert "query_id 7" in result.stderr
     assert daemon.apps["digits"]["latency_slo_micros"] == 20_000
 
 
@@ -491,3 +491,57 @@ def test_help_has_examples_and_the_exit_codes(run: Any) -> None:
     for group in ([], ["app", "create"], ["model", "deploy"], ["query"], ["doctor"]):
         assert "clipper-admin" in run(*group, "--help").stdout
     assert run("--version").stdout.startswith("clipper-admin 0.")
+
+
+def test_a_further_version_says_who_asks_it(run: Any) -> None:
+    run(*CREATE)
+    assert "app link APP m" in run(*DEPLOY).stderr
+    run("app", "link", "digits", "m")
+    deployed = run("model", "deploy", "m", "2", "--framework", "noop").stderr
+    assert "digits asks it now." in deployed
+    assert "app link" not in deployed
+    again = run("app", "link", "digits", "m")
+    assert (again.exit_code, again.stderr) == (0, "digits asks m already.\n")
+
+
+def test_deleting_the_last_version_of_a_linked_model_warns(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(*CREATE)
+    run(*DEPLOY)
+    run("model", "deploy", "m", "2", "--framework", "noop")
+    run("app", "link", "digits", "m")
+    assert "Warning" not in run("model", "delete", "m", "1").stderr
+    monkeypatch.setattr("clipper.admin.terminal.asked_by_a_person", lambda: True)
+    last = run("model", "delete", "m", "2", input="y\n").stderr
+    assert "It is the last version, and digits asks it." in last
+    assert "Warning: digits asks m, which has no version now." in last
+
+
+def test_what_is_being_deployed_is_said_to_be(run: Any) -> None:
+    status = " ".join(run("status").stdout.split())
+    assert "deploying m:1 (starting, for 1 s)" in status
+    for what in ("show", "delete"):
+        refused = run("model", what, "m", "1")
+        assert refused.exit_code == 1
+        assert "m:1 is being deployed: starting, for 1 s." in refused.stderr
+        assert "clipper-admin model logs m 1 --follow" in refused.stderr
+        assert "There is no model m:2." in run("model", what, "m", "2").stderr
+
+
+def test_complaints_have_a_line_each(run: Any, daemon: Any) -> None:
+    reasons = ["a has no live replica", "b has no live replica"]
+    daemon.status |= {"ready": False, "not_ready": reasons, "troubles": ["a: x", "b: y"]}
+    lines = [line.strip() for line in run("status").stdout.splitlines()]
+    assert {*reasons} <= {*lines}
+    found = run("doctor").stdout
+    assert "ready: a has no live replica\n        b has no live replica\n" in found
+    assert "policies: a: x\n        b: y\n" in found
+
+
+def test_what_is_no_json_is_answered_with_an_example(run: Any) -> None:
+    refused = run("model", "deploy", "m", "1", "--framework", "noop", "--batching", "aimd")
+    assert refused.exit_code == 2
+    assert """'{"controller": "aimd"}'""" in refused.stderr
+    image = run("model", "deploy", "m", "1", "--framework", "image", "--image", "mine:1")
+    assert (image.exit_code, "lacks --manager docker." in image.stderr) == (2, True)

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
+from clipper.admin.aio import AsyncQueryClient
 from clipper.admin.client import (
     ClipperConnection,
     ClipperRefused,
@@ -223,3 +225,33 @@ def test_addresses_status_deployments_and_metrics(clipper: ClipperConnection) ->
     assert clipper.status()["ready"] is True
     assert clipper.get_deployments()[0]["phase"] == "starting"
     assert "counters" in clipper.inspect_instance()
+
+
+def test_what_is_not_given_comes_from_the_environment(
+    daemon: Any, queries: AsyncQueryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon.tokens = {1338: "s3cret", 1337: "q"}
+    monkeypatch.setenv("CLIPPER_URL", "http://10.1.1.1:1338")
+    monkeypatch.setenv("CLIPPER_QUERY_URL", "http://10.1.1.2:1337")
+    monkeypatch.setenv("CLIPPER_ADMIN_TOKEN", "s3cret")
+    monkeypatch.setenv("CLIPPER_QUERY_TOKEN", "q")
+    transport = httpx.MockTransport(daemon)
+    with ClipperConnection(transport=transport) as found:
+        found.status()
+        assert (found.admin.address, found.get_query_addr()) == ("10.1.1.1:1338", "10.1.1.2:1337")
+        daemon.apps["a"] = {"linked_models": [], "default_output": "-1"}
+        assert found.predict("a", [1]).is_default
+    assert AsyncQueryClient().url == "http://10.1.1.2:1337"
+    with ClipperConnection("other:1338", token="wrong", transport=transport) as given:
+        assert given.admin.address == "other:1338"
+        with pytest.raises(ClipperRefused):
+            given.status()
+
+
+def test_an_error_is_all_that_is_shown_of_a_failed_call(
+    daemon: Any, clipper: ClipperConnection
+) -> None:
+    daemon.down = {1338}
+    with pytest.raises(ClipperUnreachable, match="Nothing answers") as failure:
+        clipper.status()
+    assert failure.value.__suppress_context__

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from clipper.admin.errors import InvalidCall
-from clipper.admin.packaging import saved
+from clipper.admin.packaging import check_image, saved
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def test_a_class_keeps_its_name_and_its_data(folder: Path) -> None:
     assert saved("rules.py:Rules", "svm.joblib").said() == said
 
 
-@pytest.mark.parametrize("path", ["rules.py", "rules:Rules", "rules.py:", "rules.py:2", ""])
+@pytest.mark.parametrize("path", ["rules.py", "rules:Rules", "rules.py:", "rules.py:2"])
 def test_a_python_model_without_a_class_is_refused(path: str) -> None:
     with pytest.raises(InvalidCall, match="does not name a class") as refusal:
         saved(path, "", "python")
@@ -50,5 +50,23 @@ def test_only_noop_and_an_image_of_its_own_need_no_path() -> None:
     assert saved("anything", "", "noop").path == "anything"
     assert saved("", "", needs_path=False).path == ""
     assert saved("", "", "python", needs_path=False).said() == {"framework": "python"}
-    with pytest.raises(InvalidCall):
-        saved("", "")
+    for framework, hint in (("", "svm.joblib"), ("python", "file.py:ClassName")):
+        with pytest.raises(InvalidCall, match="PATH is missing") as refusal:
+            saved("", "", framework)
+        assert hint in refusal.value.hint
+
+
+def test_only_a_file_that_is_not_sent_is_the_daemons_to_open() -> None:
+    for is_sent in (False, True):
+        with pytest.raises(InvalidCall) as refusal:
+            saved("no.joblib", "", is_sent=is_sent)
+        assert ("daemon" in refusal.value.hint) is not is_sent
+
+
+def test_an_image_that_brings_its_own_is_named_with_its_manager() -> None:
+    check_image("image", "docker", "mine:1")
+    check_image("sklearn", "", "")
+    with pytest.raises(InvalidCall, match="lacks --manager docker and --image NAME"):
+        check_image("image", "", "")
+    with pytest.raises(InvalidCall, match=r"lacks --image NAME\."):
+        check_image("image", "docker", "")

@@ -26,3 +26,6 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidCall, match=r"needs\.txt cannot be read"):
         lines_of(tmp_path / "needs.txt")
+    (tmp_path / "needs.txt").write_text("numpy\n--pre\n")
+    with pytest.raises(InvalidCall, match=r"needs\.txt, line 2: .* options of pip"):
+        lines_of(tmp_path / "needs.txt")

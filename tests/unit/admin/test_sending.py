@@ -172,7 +172,9 @@ def test_a_class_goes_with_the_modules_beside_it_and_nothing_else(
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "__init__.py").touch()
     (tmp_path / "photos.zip").touch()
+    (tmp_path / "requirements.txt").touch()
     (tmp_path / "data").mkdir()
     assert send_code(admin, tmp_path / "rules.py").endswith("/code/rules.py")
     (files,) = store.models.values()
-    assert sorted(files) == ["code/lib/__init__.py", "code/rules.py", "code/tables.py"]
+    names = ["lib/__init__.py", "requirements.txt", "rules.py", "tables.py"]
+    assert sorted(files) == [f"code/{name}" for name in names]

@@ -1,5 +1,6 @@
 """What a deployment leaves unsaid is found by the looks of its model."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,22 @@ def test_a_models_folder_names_its_packages(tmp_path: Path) -> None:
     assert completed(deployment, False).requirements == ()
     code = Deployment("process", "python", f"{tmp_path}/rules.py:Rules", model_data=str(tmp_path))
     assert completed(code, True).requirements == ("lightgbm==4.0",)
+    (tmp_path / "project").mkdir()
+    code = replace(code, path=f"{tmp_path}/project/rules.py:Rules")
+    assert completed(code, True).requirements == ("lightgbm==4.0",), "its data names them"
+    (tmp_path / "project" / "requirements.txt").write_text("pandas\n")
+    assert completed(code, True).requirements == ("pandas",), "its project does"
+
+
+def test_beside_a_lone_model_there_may_be_any_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "requirements.txt").write_text("pandas\n")
+    (tmp_path / "svm.joblib").touch()
+    found = completed(Deployment("process", "", str(tmp_path / "svm.joblib")), True)
+    assert found.requirements == ()
+    monkeypatch.chdir(tmp_path)
+    assert completed(Deployment("process", "noop", ""), True).requirements == ()
 
 
 def test_of_mlflow_itself_a_model_needs_the_part_that_predicts(tmp_path: Path) -> None:

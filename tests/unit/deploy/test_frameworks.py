@@ -95,23 +95,47 @@ def test_a_class_in_a_file_is_a_model_of_ones_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
+    ("name", "content", "lacks"),
     [
-        ("model.h5", b"no HDF5"),
-        ("notes.txt", b"trees are nice\n"),
-        ("settings.json", b'{"learner"'[1:]),
-        ("data.bin", b"\0" * 100),
-        ("model", b""),
-        ("net.py", b""),
+        ("model.h5", b"no HDF5", "a .h5 file is taken for Keras's, but this is no HDF5"),
+        ("notes.txt", b"trees are nice\n", "but this does not begin with a line 'tree'"),
+        ("settings.json", b'{"learner"'[1:], "XGBoost's, but this holds no learner"),
+        ("data.bin", b"\0" * 100, "but this is no zip archive"),
+        ("data.model", b"\0" * 100, "a .model file is taken for XGBoost's or LightGBM's"),
     ],
 )
-def test_what_only_has_the_name_is_not_taken_for_a_model(
-    tmp_path: Path, name: str, content: bytes
+def test_what_only_has_the_name_is_told_what_it_lacks(
+    tmp_path: Path, name: str, content: bytes, lacks: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DeployError) as refused:
+        detect(tmp_path / name)
+    assert str(tmp_path / name) in refused.value.message
+    assert lacks in refused.value.message
+    assert "--framework: python, noop" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "hint"),
+    [
+        ("net.py", b"", "Name the class: net.py:ClassName."),
+        ("model.sav", b"\x80\x04\x95", "--framework sklearn"),
+        ("model.ckpt", b"PK\x03\x04", "--framework pytorch"),
+    ],
+)
+def test_what_begins_as_a_model_does_is_told_what_to_say(
+    tmp_path: Path, name: str, content: bytes, hint: str
 ) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DeployError, match="looks like none of") as refused:
         detect(tmp_path / name)
-    assert str(tmp_path / name) in refused.value.message
+    assert hint in refused.value.hint
+
+
+def test_what_says_nothing_is_told_what_was_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "model").touch()
+    with pytest.raises(DeployError, match="looks like none of") as refused:
+        detect(tmp_path / "model")
     assert ".onnx" in refused.value.message
     assert "MLmodel" in refused.value.message
     assert "--framework: python, noop" in refused.value.hint
@@ -132,15 +156,15 @@ def test_a_model_that_is_not_there_is_named() -> None:
 def test_only_first_bytes_are_read(tmp_path: Path) -> None:
     with (tmp_path / "large.json").open("wb") as file:
         file.truncate(1 << 40)
-    with pytest.raises(DeployError, match="looks like none"):
+    with pytest.raises(DeployError, match="no learner"):
         detect(tmp_path / "large.json")
 
 
 def test_requirements_are_the_lines_beside_a_model_without_comments(tmp_path: Path) -> None:
     assert requirements_of(tmp_path) == ()
-    text = "# what it was trained with\nnumpy==2.0  # not later\r\n\n  pandas>=2\nx[y]#z\n"
+    text = "# what it was trained with\nnumpy==2.0  # not later\r\n\n  pandas>=2\nx[y] #z\n"
     (tmp_path / "requirements.txt").write_text(text, encoding="utf-8-sig")
-    assert requirements_of(tmp_path) == ("numpy==2.0", "pandas>=2", "x[y]#z")
+    assert requirements_of(tmp_path) == ("numpy==2.0", "pandas>=2", "x[y]")
     (tmp_path / "model.pkl").touch()
     assert requirements_of(tmp_path / "model.pkl") == ()
 
@@ -148,6 +172,9 @@ def test_requirements_are_the_lines_beside_a_model_without_comments(tmp_path: Pa
 def test_requirements_that_are_no_text_are_refused(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_bytes(b"\xff\xfen\0u\0")
     with pytest.raises(DeployError, match=r"requirements\.txt', cannot be read"):
+        requirements_of(tmp_path)
+    (tmp_path / "requirements.txt").write_text("-f http://wheels.example\n")
+    with pytest.raises(DeployError, match=r"requirements\.txt, line 1: .*'-f http"):
         requirements_of(tmp_path)
 
 

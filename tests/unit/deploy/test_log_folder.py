@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from clipper.core.types import ModelId
+from clipper.core.types import ModelId, ReplicaId
 from clipper.deploy.log_folder import QUIET_S, LogFolder
 
 
@@ -32,3 +32,16 @@ async def test_a_model_without_versions_leaves_no_folder(tmp_path: Path) -> None
     await LogFolder(tmp_path).forget(())
     assert names(tmp_path) == []
     await LogFolder(tmp_path / "absent").forget(())
+
+
+async def test_a_trial_begins_with_nothing_and_its_lines_stay_readable(tmp_path: Path) -> None:
+    model, folder = ModelId("m", "1"), LogFolder(tmp_path)
+    await folder.begin(model)
+    for name in ("0.log", "0.log.1", "1.log"):
+        file = tmp_path / "m" / "1" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{name}\n")
+    assert await folder.tail(ReplicaId(model, 0), 10) == ["0.log.1", "0.log"]
+    assert await folder.tail(ReplicaId(model, 1), 10) == ["1.log"]
+    await folder.begin(model)
+    assert await folder.tail(ReplicaId(model, 0), 10) == []

@@ -413,8 +413,10 @@ async def test_the_input_type_is_checked_before_the_number_of_links(catalogue: C
     await catalogue.add_application(APP)
     for found in (model(), model("n"), model("floats", input_type=FLOATS)):
         await catalogue.add_model(found)
-    with pytest.raises(Incompatible, match="'floats' has incompatible input_type 'floats'"):
+    with pytest.raises(Incompatible, match="'floats' has incompatible input_type 'floats'") as no:
         await catalogue.link("a", ["m", "floats"])
+    hint = "Deploy it with --input-type strings, or create the application with floats."
+    assert no.value.hint == hint
     with pytest.raises(Incompatible, match=r"^Applications must be linked with at most one model"):
         await catalogue.link("a", ["m", "n"])
     with pytest.raises(Incompatible, match=r"^Applications must be linked with at most one model"):

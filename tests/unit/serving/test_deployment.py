@@ -1,6 +1,7 @@
 """Deploying: what serves goes on serving until the new version can; a failure changes nothing."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +11,11 @@ from clipper.core.errors import (
     Incompatible,
     InvalidInput,
     StateError,
+    UnknownModel,
 )
 from clipper.core.tasks import Tasks
-from clipper.core.types import Description, InputType, Model
+from clipper.core.types import Description, InputType, Model, ReplicaId
+from clipper.serving.engine import Files
 from clipper.serving.services import SYNC_S
 from clipper.state.memory import Memory, MemoryStore
 from tests.fakes.containers import Script
@@ -349,3 +352,30 @@ async def test_a_daemon_that_ends_says_so_to_who_deploys_and_tries_no_more() -> 
     with pytest.raises(DeployError, match="the daemon is being stopped"):
         await world.deploy("m:3")
     await world.services.close()
+
+
+async def test_each_attempt_has_a_log_of_its_own_which_outlives_it(tmp_path: Path) -> None:
+    world = World(files=Files(logs=tmp_path))
+    services = await world.start()
+    replica = ReplicaId(M1, 0)
+    file = tmp_path / "m" / "1" / "0.log"
+    with pytest.raises(UnknownModel):
+        await services.logs(replica, 10)
+    file.parent.mkdir(parents=True)
+    file.write_text("of an attempt that failed\n")
+    assert await services.logs(replica, 10) == ["of an attempt that failed"]
+    with pytest.raises(UnknownModel):
+        await services.logs(ReplicaId(id_of("..:m"), 0), 10)
+    await world.deploy("m:1")
+    assert not file.exists()
+    assert await services.logs(replica, 10) == ["Serving"]
+    await services.catalogue.scale(M1, 0)
+    file.parent.mkdir(parents=True)
+    file.write_text("its last words\n")
+    await settle()
+    assert await services.logs(replica, 10) == ["its last words"]
+    await services.catalogue.add_application(application("a"))
+    await services.catalogue.link("a", ["m"])
+    idle = "Application 'a' has no live replica of m:1, which is scaled to 0."
+    assert services.ready() == [idle]
+    await services.close()

@@ -1,0 +1,33 @@
+"""Files of requirements: read line by line, so that who is refused knows what to mend where."""
+
+from pathlib import Path
+
+from clipper.core.errors import InvalidInput
+from clipper.core.requirements import COMMENT, check_requirements
+
+NAME = "requirements.txt"
+OPTION_HINT = (
+    "Set indexes in the daemon's pip configuration, or give another file with --requirements."
+)
+
+
+def read_requirements(file: Path) -> tuple[str, ...]:
+    """The lines of a file without comments and blank ones.
+
+    Raises:
+        InvalidInput: a line is no requirement; the message names the file and the line.
+        OSError, UnicodeDecodeError: it cannot be read.
+    """
+    found = []
+    for number, text in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), 1):
+        line = COMMENT.sub("", text).strip()
+        try:
+            check_requirements([line])
+        except InvalidInput as error:
+            raise InvalidInput(
+                f"{file}, line {number}: {error.message}",
+                hint=OPTION_HINT if line.startswith("-") else error.hint,
+            ) from error
+        if line:
+            found.append(line)
+    return tuple(found)
