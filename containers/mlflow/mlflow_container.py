@@ -14,7 +14,7 @@ import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 from clipper_container import LoadError, ModelContainer
-from clipper_container.answers import answer
+from clipper_container.answers import answer, check_output
 from clipper_container.forms import TEXT, Form, Forms
 from clipper_container.saved import place_of, reading
 from mlflow.types import DataType
@@ -67,7 +67,10 @@ class MlflowContainer(ModelContainer):
         outputs = self.model.predict(self._given(inputs))
         if isinstance(outputs, pd.DataFrame):
             outputs = {str(name): outputs[name].to_numpy() for name in outputs}
-        return answer(outputs, self.options.output) if isinstance(outputs, Mapping) else outputs
+        if isinstance(outputs, Mapping):
+            return answer(outputs, self.options.output)
+        check_output(self.options.output, ["the one without a name"])
+        return outputs
 
     def _given(self, inputs: Any) -> Any:
         """The inputs as the model was saved to take them."""

@@ -6,14 +6,14 @@ without arguments. The network runs on CUDA where there is a device, else on the
 
 import inspect
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from clipper_container import LoadError, ModelContainer
-from clipper_container.answers import answer
+from clipper_container.answers import answer, check_output
 from clipper_container.forms import Form, Forms, in_fixed_batches, stacked
 from clipper_container.functions import load_object
 from clipper_container.loading import class_of
@@ -43,6 +43,7 @@ class PytorchContainer(ModelContainer):
                 self.model = load_network(path, network).eval().to(self._device)
             if not self.has_function:
                 check_one_input(self.model)
+                check_output(self.options.output, declared_outputs(self.model))
         kind = getattr(self.model, "original_name", type(self.model).__name__)
         self.about = f"PyTorch {torch.__version__} on {self._device.type}, {kind}"
         dtypes = (each.dtype for each in self.model.parameters() if each.is_floating_point())
@@ -166,6 +167,18 @@ def check_one_input(network: torch.nn.Module) -> None:
             f"The network takes {len(wanted)} inputs, {', '.join(wanted)}; "
             "wrap it in one that takes one tensor, or deploy a function with it."
         )
+
+
+def declared_outputs(network: torch.nn.Module) -> Iterable[str] | None:
+    """The outputs that TorchScript declares, by their place; none where only a run can tell."""
+    if not isinstance(network, torch.jit.ScriptModule):
+        return None
+    returned = network.forward.schema.returns[0].type
+    if returned.kind() == "TensorType":
+        return ["0"]
+    if returned.kind() == "TupleType":
+        return [str(place) for place, _ in enumerate(returned.elements())]
+    return None
 
 
 def named(outputs: Any) -> Mapping[str, Any]:

@@ -15,9 +15,11 @@ os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_T
 import torch
 import transformers
 from clipper_container import LoadError, ModelContainer
-from clipper_container.saved import place_of, reading
+from clipper_container.saved import place_of, reading, reason
 
 TOKENIZER = "tokenizer_config.json"
+WORDS = ("tokenizer*", "vocab*", "merges.txt", "*.model", "*.spm", "tekken.json")
+"""Any of them is enough of a tokenizer to try."""
 TASKS = {
     "ForSequenceClassification": "text-classification",
     "ForTokenClassification": "token-classification",
@@ -43,6 +45,8 @@ class TransformersContainer(ModelContainer):
         architecture = architecture_of(path)
         task = self._task(architecture, path)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if task:
+            check_words(path)
         with reading(path, f"a model for {task}" if task else "a model"):
             cls = getattr(transformers, architecture)
             network = cls.from_pretrained(path, local_files_only=True).to(device)
@@ -58,6 +62,7 @@ class TransformersContainer(ModelContainer):
     def _task(self, architecture: str, path: Path) -> str:
         """What the pipeline is for; empty where a function is called with the network itself."""
         if self.options.output:
+            check_task(self.options.output, architecture, path)
             return self.options.output
         makes_pipeline = architecture.endswith(tuple(TASKS)) and (path / TOKENIZER).is_file()
         if self.has_function and not makes_pipeline:
@@ -69,7 +74,18 @@ class TransformersContainer(ModelContainer):
         self._can_pad = self.model.tokenizer.pad_token is not None
         self.input_type = self.input_form = "strings"
         self.sample_input = self.model.tokenizer.mask_token if task == "fill-mask" else "a text"
-        self.sample_is_guess = True
+
+    def warm_up(self) -> None:
+        """A text is no guess: a pipeline that refuses it does so with every text."""
+        try:
+            super().warm_up()
+        except LoadError:
+            raise
+        except Exception as error:
+            raise LoadError(
+                f"{self.about}, does not answer texts: {reason(error)}. "
+                "Another task may be named as its output."
+            ) from error
 
     def predict_batch(self, inputs: Any) -> Any:
         """One answer for each text, as JSON."""
@@ -92,6 +108,30 @@ def architecture_of(path: Path) -> str:
         raise LoadError(f"{path} has no config.json; save model and tokenizer there.")
     with reading(file, "a configuration of Transformers"):
         return str(json.loads(file.read_text(encoding="utf-8"))["architectures"][0])
+
+
+def check_words(path: Path) -> None:
+    """Refuse a folder without a tokenizer, in the place of which an empty one would be made.
+
+    Raises:
+        LoadError: it has none.
+    """
+    if not any(file for pattern in WORDS for file in path.glob(pattern)):
+        raise LoadError(
+            f"{path} has no tokenizer (tokenizer.json, vocab.txt, spiece.model or the like); "
+            "save it there with tokenizer.save_pretrained."
+        )
+
+
+def check_task(wanted: str, architecture: str, path: Path) -> None:
+    """Refuse a task of texts for which the architecture has no head: pipelines only log that.
+
+    Raises:
+        LoadError: it is for another.
+    """
+    own = next((task for ending, task in TASKS.items() if architecture.endswith(ending)), wanted)
+    if wanted in TASKS.values() and wanted not in (own, "feature-extraction"):
+        raise LoadError(f"{path} holds a {architecture}, which is for {own}, not for {wanted}.")
 
 
 def task_of(architecture: str, path: Path) -> str:

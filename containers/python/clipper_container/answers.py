@@ -23,13 +23,15 @@ def answer(outputs: Mapping[str, Any], wanted: str) -> Any:
     return [dict(zip(outputs, row, strict=True)) for row in zip(*outputs.values(), strict=True)]
 
 
-def check_output(wanted: str, names: Iterable[str]) -> None:
+def check_output(wanted: str, names: Iterable[str] | None) -> None:
     """Refuse an output that the model does not have.
+
+    Where there are no names, there is no saying yet.
 
     Raises:
         LoadError: it has none of the name.
     """
-    if wanted and wanted not in names:
+    if wanted and names is not None and wanted not in names:
         raise LoadError(f"The model has no output {wanted!r}; it has {', '.join(names)}.")
 
 

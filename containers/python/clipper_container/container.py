@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,9 +11,12 @@ from clipper_container.answers import form_of
 from clipper_container.errors import LoadError
 from clipper_container.forms import Forms
 from clipper_container.options import read_options
-from clipper_container.saved import function_beside
+from clipper_container.saved import function_beside, reason
 
 log = logging.getLogger(__name__)
+
+
+REFUSED_CHARS = 200
 
 
 class Model(Protocol):
@@ -37,6 +41,8 @@ class ModelContainer:
 
     input_type: str = ""
     """What it takes, as `--input-type` names it; empty where it does not say."""
+    refuses: Sequence[str] = ()
+    """Input types that it cannot take, where it takes several of the others."""
     about: str = ""
     """What it is, for people to read."""
     input_form: str = ""
@@ -94,10 +100,20 @@ class ModelContainer:
             outputs = self.predict_batch(batch)
         except LoadError:  # whatever the sample: the model has no such output, say
             raise
-        except Exception:
+        except Exception as error:
             if not self.sample_is_guess:
                 raise
             # A model may well refuse zeros (unknown categories, say) and serve real inputs.
             log.warning("No warm-up: the model refuses a guess, %r", sample, exc_info=True)
+            refused = f"not warmed up: it refused {_shown(sample)}: {reason(error)[:REFUSED_CHARS]}"
+            self.output_form = "; ".join(filter(None, (self.output_form, refused)))
         else:
             self.output_form = self.output_form or form_of(outputs)
+
+
+def _shown(sample: Any) -> str:
+    """A guess, for people."""
+    if not isinstance(sample, np.ndarray):
+        return repr(sample)[:REFUSED_CHARS]
+    what = "a guess" if sample.any() else "zeros"
+    return f"{what} of {form_of(sample[np.newaxis]) or sample.dtype.name}"

@@ -39,6 +39,12 @@ def agreed(model: object, given: model_pb2.InputType) -> model_pb2.InputType:
         )
     if given == model_pb2.INPUT_TYPE_UNSPECIFIED:
         return own
+    if name_of(given) in getattr(model, "refuses", ()):
+        takes = getattr(model, "input_form", "") or "something else"
+        raise LoadError(
+            f"The model takes {takes}, but it was deployed for {name_of(given)}; "
+            "deploy it with another input type, or with none."
+        )
     is_fit = own in (model_pb2.INPUT_TYPE_UNSPECIFIED, given)
     if not is_fit and not (given in NUMBERS and own in FRACTIONS):
         raise LoadError(

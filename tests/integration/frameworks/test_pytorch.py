@@ -280,3 +280,20 @@ def test_a_pickle_of_something_else_is_refused(load: Load, tmp_path: Path) -> No
     (tmp_path / "net.cloudpickle").write_bytes(cloudpickle.dumps([1, 2]))
     with pytest.raises(LoadError, match=r"net\.cloudpickle holds a list"):
         load("pytorch", tmp_path)
+
+
+async def test_an_output_that_torchscript_does_not_declare_is_refused(
+    refuse: Refuse, trained: Callable[[str], Any], tmp_path: Path
+) -> None:
+    torch.jit.script(trained("Net")).save(tmp_path / "net.pt")
+    told = await refuse("pytorch", tmp_path, output="scores")
+    assert "The model has no output 'scores'; it has 0." in told
+
+
+def test_one_of_a_pair_that_torchscript_declares_is_taken(
+    load: Load, trained: Callable[[str], Any], tmp_path: Path
+) -> None:
+    torch.jit.trace(trained("Pair"), torch.zeros(2, 4)).save(tmp_path / "net.pt")
+    assert load("pytorch", tmp_path, output="1").predict_batch(np.zeros((2, 4))).shape == (2,)
+    with pytest.raises(LoadError, match="no output '2'; it has 0, 1"):
+        load("pytorch", tmp_path, output="2")

@@ -2,20 +2,29 @@
 
 import os
 import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
 import joblib
+import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from clipper_container import LoadError
+from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    PolynomialFeatures,
+    StandardScaler,
+)
 from skops import io
 
 from tests.integration.frameworks.conftest import Load, Refuse, Serve
@@ -120,3 +129,94 @@ def test_texts_and_numbers_are_not_mistaken_for_each_other(load: Load, tmp_path:
     joblib.dump(TfidfVectorizer().fit(["a good film"]), tmp_path / "words.joblib")
     with pytest.raises(LoadError, match="takes strings, but it was deployed for doubles"):
         load("sklearn", tmp_path, "doubles", output="transform")
+
+
+@pytest.mark.parametrize("is_pipeline", [False, True])
+async def test_an_estimator_that_is_not_fitted_is_refused_in_one_line(
+    refuse: Refuse, tmp_path: Path, is_pipeline: bool
+) -> None:
+    steps = [StandardScaler().fit([[0.0], [1.0]])] if is_pipeline else []
+    joblib.dump(make_pipeline(*steps, LogisticRegression()), tmp_path / "model.joblib")
+    told = await refuse("sklearn", tmp_path)
+    assert "model.joblib holds a LogisticRegression that is not fitted; save it after fit." in told
+
+
+def test_texts_that_are_nowhere_fitted_are_refused(load: Load, tmp_path: Path) -> None:
+    pipeline = make_pipeline(TfidfVectorizer(), LogisticRegression().fit([[0.0], [1.0]], [0, 1]))
+    joblib.dump(pipeline, tmp_path / "model.joblib")
+    with pytest.raises(LoadError, match="The model is not fitted: "):
+        load("sklearn", tmp_path)
+
+
+def test_an_estimator_of_numbers_is_not_deployed_for_texts(
+    load: Load, forest: Any, tmp_path: Path
+) -> None:
+    joblib.dump(forest, tmp_path / "model.joblib")
+    with pytest.raises(LoadError, match=r"takes float64\[4\], but it was deployed for strings"):
+        load("sklearn", tmp_path, "strings")
+
+
+@pytest.fixture
+def people() -> Any:
+    """Some columns with names, and text in one."""
+    ages, incomes = [20.0, 30.0, 40.0, 50.0], [1, 2, 3, 4]
+    return pd.DataFrame({"age": ages, "income": incomes, "city": ["A", "B", "A", "C"]})
+
+
+def by_column(encoder: Any) -> Any:
+    scaled = (StandardScaler(), ["age", "income"])
+    return make_pipeline(make_column_transformer(scaled, (encoder, ["city"])), LogisticRegression())
+
+
+async def test_a_pipeline_of_columns_is_given_records_by_name(
+    serve: Serve, people: Any, tmp_path: Path
+) -> None:
+    pipeline = by_column(OneHotEncoder(handle_unknown="ignore")).fit(people, ["no", "yes"] * 2)
+    joblib.dump(pipeline, tmp_path / "model.joblib")
+    served = await serve("sklearn", tmp_path)
+    said = served.description
+    assert (said.input_type, said.input_form) == (6, "{age, income, city}")
+    assert said.output_form == "text, one of no, yes"
+    records = [dict(reversed(each.items())) for each in people.to_dict("records")]
+    assert await served.predict(records, "json") == pipeline.predict(people).tolist()
+    lacking = await served.result([{"age": 1}], "json")
+    assert "has no income, city; it takes {age, income, city}" in lacking.error.message
+
+
+def test_an_encoder_that_refuses_zeros_is_warmed_up_with_what_it_knows(
+    load: Load, people: Any, tmp_path: Path
+) -> None:
+    joblib.dump(by_column(OneHotEncoder()).fit(people, [0, 1, 0, 1]), tmp_path / "model.joblib")
+    model = load("sklearn", tmp_path, "json")
+    assert model.sample_input == {"age": 0.0, "income": 0.0, "city": "A"}
+    assert model.output_form == "int64, one of 0, 1"
+
+
+# Warnings are errors here, those about names of columns among them.
+def test_numbers_with_names_are_taken_in_the_order_of_columns_or_by_name(
+    load: Load, people: Any, tmp_path: Path
+) -> None:
+    numbers = people[["age", "income"]]
+    forest = RandomForestClassifier(3, random_state=1).fit(numbers, [0, 1, 0, 1])
+    joblib.dump(forest, tmp_path / "model.joblib")
+    model = load("sklearn", tmp_path, "floats")
+    assert model.input_form == "float64[2] of {age, income}"
+    expected = forest.predict(numbers).tolist()
+    assert model.predict_batch(numbers.to_numpy(np.float32)).tolist() == expected
+    assert model.predict_batch(numbers.to_dict("records")).tolist() == expected
+    with pytest.raises(ValueError, match=r"as many values as it takes columns, \{age, income\}"):
+        model.predict_batch(np.zeros((1, 3)))
+
+
+def test_pandas_is_asked_for_only_where_columns_are_picked_by_name(
+    load: Load, people: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = by_column(OneHotEncoder()).fit(people, [0, 1, 0, 1])
+    numbers = LogisticRegression().fit(people[["age", "income"]], [0, 1, 0, 1])
+    joblib.dump(pipeline, tmp_path / "pipeline.joblib")
+    joblib.dump(numbers, tmp_path / "numbers.joblib")
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(LoadError, match=r"needs the Python package pandas, .* --requirements"):
+        load("sklearn", tmp_path / "pipeline.joblib")
+    model = load("sklearn", tmp_path / "numbers.joblib", "doubles")
+    assert model.input_form == "float64[2]"

@@ -15,7 +15,7 @@ import transformers
 from clipper_container import LoadError
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from tests.integration.frameworks.conftest import Load, Serve
+from tests.integration.frameworks.conftest import Load, Refuse, Serve
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "film", "luck"]
 TEXTS = ["good film", "bad luck", "good", "bad film luck", "luck"]
@@ -138,3 +138,24 @@ def test_what_is_no_model_of_texts_is_refused(load: Load, tmp_path: Path) -> Non
     (tmp_path / "config.json").write_text('{"architectures": ["VitForImageSegmentation"]}')
     with pytest.raises(LoadError, match=r"VitForImageSegmentation, which is none of .*ForM"):
         load("transformers", tmp_path)
+
+
+def test_a_task_for_which_the_model_has_no_head_is_refused(load: Load, bert: Save) -> None:
+    folder = bert("BertForSequenceClassification")
+    with pytest.raises(LoadError, match="which is for text-classification, not for fill-mask"):
+        load("transformers", folder, output="fill-mask")
+
+
+async def test_a_pipeline_that_answers_no_text_is_refused_in_one_line(
+    refuse: Refuse, bert: Save
+) -> None:
+    told = await refuse("transformers", bert("BertModel"), output="ner")
+    assert "BertModel for ner, does not answer texts: " in told
+
+
+def test_a_folder_without_a_tokenizer_is_refused(load: Load, bert: Save) -> None:
+    folder = bert("BertForSequenceClassification")
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    with pytest.raises(LoadError, match=r"has no tokenizer \(.*\); save it there with tokenizer"):
+        load("transformers", folder)

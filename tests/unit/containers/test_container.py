@@ -46,6 +46,11 @@ def test_a_model_that_refuses_a_guess_is_served_cold(caplog: pytest.LogCaptureFi
         model.warm_up()
     assert "No warm-up: the model refuses a guess" in caplog.text
     assert "zeros are nothing" in caplog.text
+    refused = "not warmed up: it refused zeros of float32[3]: ValueError: zeros are nothing"
+    assert model.output_form == refused
+    model.output_form, model.sample_input = "a sum", "a text"
+    model.warm_up()
+    assert model.output_form.startswith("a sum; not warmed up: it refused 'a text': ")
 
 
 def test_a_model_that_refuses_its_own_sample_is_not_served() -> None:
