@@ -8,8 +8,6 @@
 // Read from a text file: its first word is `linear` or `logistic`, and each line after it is one
 // score, an intercept and then a weight for each number of an input. `logistic` turns one score into
 // a probability, several into probabilities that add up to 1. Without a file, it sums an input.
-//
-// predict is called from several threads at a time where there are several streams.
 class LinearModel {
  public:
   // Throws std::runtime_error, which says what is wrong with the file.

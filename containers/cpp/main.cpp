@@ -109,14 +109,15 @@ void serve() {
   const std::size_t max_bytes = max_message_bytes();
   const LinearModel model(setting("MODEL_DATA"));
   Health health(token);
-  ModelService service(model, token, input_type(), max_bytes);
+  const clipper::v1::InputType accepted = input_type();
 
-  // gRPC's threads inherit the mask, so that signals wait for us.
+  // All threads inherit the mask, so that signals wait for us.
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ModelService service(model, token, accepted, max_bytes);
   const bool is_path = listen.rfind("unix:", 0) == 0;
   if (is_path) leave_alone_the_living(listen.substr(5));
   int port = 0;

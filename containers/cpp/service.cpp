@@ -37,9 +37,10 @@ class ModelService::Stream final : public grpc::ServerBidiReactor<Batch, BatchRe
       if (ended_) return;
       if (!ok) return finish();
     }
-    // In gRPC's own thread. There are at least two, so that pings are answered meanwhile.
-    result_ = answer(service_.model_, batch_, service_.accepted_, service_.max_bytes_);
-    StartWrite(&result_);
+    service_.worker_.run([this] {
+      result_ = answer(service_.model_, batch_, service_.accepted_, service_.max_bytes_);
+      StartWrite(&result_);
+    });
   }
 
   void OnWriteDone(bool ok) override {

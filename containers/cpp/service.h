@@ -10,6 +10,7 @@
 #include "clipper/v1/model.grpc.pb.h"
 #include "linear.h"
 #include "token.h"
+#include "worker.h"
 
 class ModelService final : public clipper::v1::Model::CallbackService {
  public:
@@ -38,4 +39,5 @@ class ModelService final : public clipper::v1::Model::CallbackService {
   std::mutex mutex_;  // of all that follows, and of the streams
   bool ending_ = false;
   std::set<Stream*> streams_;
+  Worker worker_;
 };
