@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipper.core.errors import DeployError, InvalidInput
-from clipper.deploy.looks import LACKS, LOOKS, code_or_pickled, head, is_program, is_transformers
+from clipper.deploy.looks import LACKS, LOOKS, advice, head, is_program, is_transformers
 from clipper.deploy.requirement_files import NAME, read_requirements
 
 CODE = re.compile(r".*\.py:[^\W\d]\w*", re.DOTALL)
@@ -132,7 +132,7 @@ def detect(path: Path) -> str:
     try:
         found = _in_folder(path) if path.is_dir() else {path.name: _alone(path)}
         is_unknown = path.is_file() and not found[path.name]
-        hint = code_or_pickled(path) if is_unknown else ""
+        hint = advice(path) if is_unknown else ""
     except OSError as error:
         raise DeployError(
             f"the saved model {str(path)!r} cannot be looked at: {error.strerror or error}",

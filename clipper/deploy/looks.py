@@ -53,7 +53,7 @@ LACKS: Mapping[str, str] = {
 """By suffix: whose files are taken for models, and what one lacks that is none."""
 
 
-def code_or_pickled(file: Path) -> str:
+def advice(file: Path) -> str:
     """What to do about a file whose name says nothing, by how it begins; empty where that is open.
 
     Raises:
