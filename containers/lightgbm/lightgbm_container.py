@@ -1,7 +1,8 @@
 """Serves a LightGBM model that was saved by `save_model`, as text.
 
-Without an output option it answers what `Booster.predict` does: values, or probabilities. `label`
-is the class that scores best, `margin` the sum of the trees before any transformation.
+Without an output option, or with `predict`, it answers what `Booster.predict` does: values, or the
+probabilities of classes, which `predict_proba` names as well (of two classes, the second one's).
+`label` is the class that scores best, `margin` the sum of the trees before any transformation.
 """
 
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import lightgbm
 import numpy as np
 from clipper_container import LoadError, ModelContainer
-from clipper_container.answers import check_output, labels
+from clipper_container.answers import check_trees, labels
 from clipper_container.forms import Form, Forms
 from clipper_container.saved import find_file, reading
 
@@ -29,9 +30,7 @@ class LightgbmContainer(ModelContainer):
         with reading(path, "a LightGBM model"):
             self.model = lightgbm.Booster(model_str=read_whole(path))
         objective = str(self.model.dump_model(num_iteration=1).get("objective", "none"))
-        check_output(self.options.output or "margin", ["label", "margin"])
-        if self.options.output == "label" and objective.split(" ")[0] not in SCORING:
-            raise LoadError(f"{path} has no labels: its objective is {objective}.")
+        check_trees(self.options.output, objective.split(" ")[0] in SCORING, path, objective)
         self._form = Form(np.dtype(np.float64), (self.model.num_feature(),))
         self.describe_inputs(Forms.one(self._form))
         self.about = f"LightGBM {lightgbm.__version__}, {objective}"

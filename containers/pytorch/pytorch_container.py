@@ -21,6 +21,9 @@ from clipper_container.saved import find_file, reading
 
 SUFFIXES = (".pt", ".pth", ".pt2", ".safetensors", ".bin", ".cloudpickle")
 
+CHECKPOINTS = ("model_state_dict", "state_dict")
+"""Under what checkpoints keep the weights."""
+
 
 class PytorchContainer(ModelContainer):
     """Answers with the network's output, or the one of several that the output option names."""
@@ -35,8 +38,8 @@ class PytorchContainer(ModelContainer):
         self._form: Form | None = None
         self._batch_size: int | None = None
         # Its own code, so outside of what is said of the file.
-        network = class_of(self.options.code)() if self.options.code else None
-        with reading(path, "a PyTorch model"):
+        network = made(class_of(self.options.code)) if self.options.code else None
+        with reading(path, "a PyTorch model", "--framework pytorch"):
             if path.suffix == ".pt2":
                 self.model = self._exported(torch.export.load(path))
             else:
@@ -115,13 +118,34 @@ def load_network(path: Path, network: Any) -> torch.nn.Module:
         raise LoadError(f"{path} holds a {type(loaded).__name__}, which is no torch.nn.Module.")
     if network is None:
         raise LoadError(
-            f"{path} holds weights without their network; deploy its class, net.py:Net, "
-            "with this file as model data."
+            f"{path} holds weights without their network; deploy its class: "
+            f"net.py:Net --framework pytorch --model-data {path.name}."
         )
     if not isinstance(network, torch.nn.Module):
         raise LoadError(f"{type(network).__name__}, of the weights {path}, is no torch.nn.Module.")
-    network.load_state_dict(loaded)
+    network.load_state_dict(weights_of(loaded))
     return network
+
+
+def made(cls: type[Any]) -> Any:
+    """An instance, for weights to be loaded into.
+
+    Raises:
+        LoadError: it cannot be made without arguments.
+    """
+    try:
+        inspect.signature(cls).bind()
+    except TypeError as error:
+        raise LoadError(
+            f"{cls.__name__} is made without arguments ({error}); give them defaults."
+        ) from error
+    return cls()
+
+
+def weights_of(loaded: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The weights themselves, which checkpoints of training hold among other things."""
+    within = (loaded[name] for name in CHECKPOINTS if isinstance(loaded.get(name), Mapping))
+    return next(within, loaded)
 
 
 def load_by_kind(path: Path) -> Any:

@@ -34,7 +34,7 @@ class SklearnContainer(ModelContainer):
         super().__init__(model_data)
         self._names: list[str] = []
         path = find_file(model_data, SUFFIXES)
-        with reading(path, "a saved estimator"):
+        with reading(path, "a saved estimator", "--framework sklearn"):
             self.model = load_skops(path) if path.suffix == ".skops" else joblib.load(path)
         self.about = f"scikit-learn {sklearn.__version__}, {type(self.model).__name__}"
         if not self.has_function:

@@ -1,7 +1,8 @@
 """Serves an XGBoost model that was saved by `save_model`, as JSON or UBJSON.
 
-Without an output option it answers what `Booster.predict` does: values, or probabilities. `label`
-is the class that scores best, `margin` the sum of the trees before any transformation.
+Without an output option, or with `predict`, it answers what `Booster.predict` does: values, or the
+probabilities of classes, which `predict_proba` names as well (of two classes, the second one's).
+`label` is the class that scores best, `margin` the sum of the trees before any transformation.
 """
 
 import json
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import xgboost
 from clipper_container import LoadError, ModelContainer
-from clipper_container.answers import check_output, labels
+from clipper_container.answers import check_trees, labels
 from clipper_container.forms import Form, Forms
 from clipper_container.saved import find_file, reading
 
@@ -33,9 +34,7 @@ class XgboostContainer(ModelContainer):
             self.model = xgboost.Booster(model_file=str(path))
             learner = json.loads(self.model.save_config())["learner"]
         objective = learner["objective"]["name"]
-        check_output(self.options.output or "margin", ["label", "margin"])
-        if self.options.output == "label" and objective not in SCORING:
-            raise LoadError(f"{path} has no labels: its objective is {objective}.")
+        check_trees(self.options.output, objective in SCORING, path, objective)
         best = self.model.attr("best_iteration")
         self._rounds = (0, int(best) + 1 if best is not None else 0)
         self._form = Form(np.dtype(np.float32), (self.model.num_features(),))

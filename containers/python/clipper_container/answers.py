@@ -35,6 +35,19 @@ def check_output(wanted: str, names: Iterable[str] | None) -> None:
         raise LoadError(f"The model has no output {wanted!r}; it has {', '.join(names)}.")
 
 
+def check_trees(wanted: str, scores_classes: bool, place: object, objective: str) -> None:
+    """Refuse what trees do not answer; `predict` is what they do where nothing is wanted.
+
+    Raises:
+        LoadError: they have no output of the name, or no classes for one.
+    """
+    if wanted in ("label", "predict_proba") and not scores_classes:
+        what = "labels" if wanted == "label" else "probabilities"
+        raise LoadError(f"{place} has no {what}: its objective is {objective}.")
+    of_classes = ["predict_proba", "label"] if scores_classes else []
+    check_output(wanted, ["predict", *of_classes, "margin"])
+
+
 def labels(scores: NDArray[Any]) -> NDArray[Any]:
     """The classes that score best: int64[batch], of probabilities [batch] or [batch, classes]."""
     return scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0.5).astype(np.int64)

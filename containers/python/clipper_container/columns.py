@@ -46,9 +46,10 @@ def selects_by_name(estimator: Any) -> bool:
 def has_texts(estimator: Any) -> bool:
     """Whether some column is known to be of texts, by the categories that were learned."""
     return any(
-        np.asarray(categories).dtype.kind not in "biuf"
+        isinstance(category, str)
         for part in parts_of(estimator)
         for categories in getattr(part, "categories_", ())
+        for category in categories
     )
 
 

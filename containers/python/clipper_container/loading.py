@@ -29,7 +29,7 @@ def load(target: str, model_data: str, options: Options = Options()) -> Model:
     if options.code:
         target, cls = _with_code(target, cls, options.code)
     check_class(cls, target)
-    model: Model = cls(model_data)
+    model: Model = cls(model_data) if _accepts(cls, "model_data") else cls()
     if not _accepts(model.predict_batch, "inputs"):
         raise TargetError(
             f"{target}: predict_batch takes other arguments; define predict_batch(self, inputs)."
@@ -88,7 +88,7 @@ def import_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except ModuleNotFoundError as error:
         if path.stem != f"{path.parent.name}_container":
-            raise  # the user's own code: the traceback shows which import it is
+            raise missing(path.name, error) from error
         raise TargetError(
             f"{error.name} is not installed here: pip install "
             f"'clipper-serving[{path.parent.name}]', or deploy with --requirements"
@@ -102,11 +102,20 @@ def import_module(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise  # the module is there; something that it imports is not
+            # The module is there; something that it imports is not.
+            raise missing(name, error) from error
         raise TargetError(
             f"{name}: there is no module {error.name}. Install it, add its folder to PYTHONPATH, "
             "or give the path of a .py file."
         ) from error
+
+
+def missing(place: str, error: ModuleNotFoundError) -> LoadError:
+    """What is said of the user's code where it imports what is not there."""
+    return LoadError(
+        f"{place} needs the Python package {error.name}, which is not installed here: "
+        "deploy it with --requirements."
+    )
 
 
 def find_class(module: ModuleType, place: str, name: str) -> type[Any]:
@@ -132,19 +141,20 @@ def check_class(cls: type[Any], target: str) -> None:
         raise TargetError(f"{target} has no predict_batch; define predict_batch(self, inputs).")
     if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
         raise TargetError(f"{target}: predict_batch is async; define it with a plain def.")
-    if not _accepts(cls, "model_data"):
+    needs_nothing = not issubclass(cls, ModelContainer) and _accepts(cls)
+    if not needs_nothing and not _accepts(cls, "model_data"):
         raise TargetError(
             f"{target} cannot be made with one argument; define __init__(self, model_data)."
         )
 
 
-def _accepts(function: Any, argument: str) -> bool:
+def _accepts(function: Any, *arguments: str) -> bool:
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # not written in Python: nothing to be seen
         return True
     try:
-        signature.bind(argument)
+        signature.bind(*arguments)
     except TypeError:
         return False
     return True

@@ -1,6 +1,7 @@
 """Saved models on disk: which file it is, and what is said of one that cannot be read."""
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,17 @@ REQUIREMENTS = "requirements.txt"
 """The packages that a model needs, a line each: no model, whatever its suffix."""
 HEAD_BYTES = 4096
 REASON_CHARS = 1_000
+OF_SCRIPT = re.compile(
+    r"(?:Can't get attribute|module '__main__' has no attribute) '([^']+)'"
+    r"(?: on <module '__main__'|$)"
+)
+"""What pickle says of a class that it looks for where the saving script's were."""
+PACKAGES = frozenset(
+    {"catboost", "category_encoders", "imblearn", "joblib", "keras", "lightgbm", "nltk", "pandas"}
+    | {"scipy", "sklearn", "skorch", "spacy", "statsmodels", "tensorflow", "timm", "torch"}
+    | {"torchaudio", "torchvision", "transformers", "xgboost"}
+)
+"""What saved models need that is no file of the user's, as Python imports it."""
 
 
 def function_beside(place: str) -> Path | None:
@@ -69,18 +81,34 @@ def head(path: Path) -> bytes:
 
 
 @contextmanager
-def reading(path: Path, what: str) -> Iterator[None]:
-    """Say of whatever a framework raises over a file that it is the file, in one line."""
+def reading(path: Path, what: str, class_for: str = "") -> Iterator[None]:
+    """Say of whatever a framework raises over a file that it is the file, in one line.
+
+    `class_for` is how a class is deployed with the file, where that may have been saved with one.
+    """
     try:
         yield
     except LoadError:
         raise
     except ModuleNotFoundError as error:
+        name = error.name or ""
+        if class_for and name.isidentifier() and name not in PACKAGES:
+            raise LoadError(
+                f"{path} was saved with code of the module `{name}`. If that is a file of yours: "
+                f"deploy {name}.py:Class {class_for} --model-data {path.name}; "
+                "if it is a package: --requirements."
+            ) from error
         raise LoadError(
             f"{path} needs the Python package {error.name}, which is not installed here: "
             "deploy it with --requirements."
         ) from error
     except Exception as error:
+        if found := OF_SCRIPT.search(str(error)):
+            raise LoadError(
+                f"{found[1]} was defined in the script that saved {path}, and is not in the file. "
+                "Deploy it from that script with deploy_live_model, or move the class to a module "
+                "and name it."
+            ) from error
         raise LoadError(f"{path} cannot be read as {what}: {reason(error)}") from error
 
 

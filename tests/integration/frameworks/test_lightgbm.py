@@ -40,6 +40,10 @@ def test_labels_and_margins_are_there_for_the_asking(
     inputs = table[0].astype(np.float32)
     labels = load("lightgbm", tmp_path, "floats", output="label").predict_batch(inputs)
     assert labels.tolist() == booster.predict(inputs).argmax(axis=1).tolist()
+    scores = load("lightgbm", tmp_path, output="predict_proba").predict_batch(inputs)
+    np.testing.assert_allclose(scores, booster.predict(inputs), rtol=1e-9)
+    with pytest.raises(LoadError, match="it has predict, predict_proba, label, margin"):
+        load("lightgbm", tmp_path, output="leaves")
     margins = load("lightgbm", tmp_path, output="margin").predict_batch(inputs)
     np.testing.assert_allclose(margins, booster.predict(inputs, raw_score=True), rtol=1e-9)
 
@@ -65,3 +69,5 @@ def test_a_regression_has_no_labels(load: Load, table: tuple[Any, Any], tmp_path
     lightgbm.train({"verbose": -1, "num_threads": 1}, data, 2).save_model(tmp_path / "model.txt")
     with pytest.raises(LoadError, match="has no labels: its objective is regression"):
         load("lightgbm", tmp_path, output="label")
+    with pytest.raises(LoadError, match="has no probabilities: its objective is regression"):
+        load("lightgbm", tmp_path, output="predict_proba")

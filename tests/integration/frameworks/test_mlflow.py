@@ -137,6 +137,14 @@ def test_a_model_without_a_signature_gets_what_comes(
     assert model.predict_batch(frame[:3].to_numpy()).tolist() == expected
 
 
+def test_an_output_that_has_no_name_is_not_asked_for(
+    load: Load, classifier: Any, frame: Any, tmp_path: Path
+) -> None:
+    folder = save(classifier, tmp_path, signature=infer_signature(frame))
+    with pytest.raises(LoadError, match="no output 'foo'; it has the one without a name"):
+        load("mlflow", folder, output="foo")
+
+
 def test_a_model_whose_file_is_gone_is_refused(load: Load, classifier: Any, tmp_path: Path) -> None:
     folder = save(classifier, tmp_path)
     for file in folder.glob("model.*"):

@@ -1,6 +1,7 @@
 """PyTorch's networks in every form in which they are saved, as they answer where they were made."""
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,9 @@ class Pair(Net):
         return scores.bfloat16(), scores.argmax(dim=1)
 
 class NoNet: pass
+
+class Sized(Net):
+    def __init__(self, size): pass
 """
 
 
@@ -223,13 +227,37 @@ def test_weights_without_their_class_or_with_another_are_refused(
 ) -> None:
     torch.save(trained().state_dict(), tmp_path / "net.pth")
     with pytest.raises(
-        LoadError, match=r"weights without their network; deploy its class, net\.py"
+        LoadError, match=r"deploy its class: net\.py:Net --framework pytorch --model-data net\.pth"
     ):
         load("pytorch", tmp_path)
     with pytest.raises(LoadError, match=r"NoNet, of the weights .*, is no torch\.nn\.Module"):
         load("pytorch", tmp_path, code=f"{code}:NoNet")
     with pytest.raises(LoadError, match="has no class Nett"):
         load("pytorch", tmp_path, code=f"{code}:Nett")
+    with pytest.raises(LoadError, match=r"Sized is made without arguments .*; give them defaults"):
+        load("pytorch", tmp_path, code=f"{code}:Sized")
+
+
+@pytest.mark.parametrize("key", ["model_state_dict", "state_dict"])
+def test_the_weights_of_a_checkpoint_are_found(
+    load: Load, trained: Callable[[], Any], inputs: Any, code: Path, tmp_path: Path, key: str
+) -> None:
+    net = trained()
+    torch.save({"epoch": 3, key: net.state_dict()}, tmp_path / "net.pth")
+    model = load("pytorch", tmp_path, code=f"{code}:Net")
+    np.testing.assert_allclose(model.predict_batch(inputs), answers_of(net, inputs), rtol=1e-5)
+
+
+def test_a_network_saved_whole_without_its_file_says_how_to_bring_it(
+    load: Load, code: Path, tmp_path: Path
+) -> None:
+    sys.modules.pop("net_of_tests", None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(code.parent)
+        torch.save(importlib.import_module("net_of_tests").Net(), tmp_path / "whole.pt")
+    del sys.modules["net_of_tests"]
+    with pytest.raises(LoadError, match=r"deploy net_of_tests\.py:Class --framework pytorch"):
+        load("pytorch", tmp_path / "whole.pt")
 
 
 def test_a_network_of_two_inputs_is_refused(

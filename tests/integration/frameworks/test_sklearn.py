@@ -112,7 +112,7 @@ def test_a_corrupt_file_is_refused(load: Load, forest: Any, tmp_path: Path, name
 
 def test_what_a_pickle_needs_and_is_not_there_is_named(load: Load, tmp_path: Path) -> None:
     (tmp_path / "model.pkl").write_bytes(b"cno_such_package\nModel\n.")
-    with pytest.raises(LoadError, match="needs the Python package no_such_package"):
+    with pytest.raises(LoadError, match=r"code of the module `no_such_package`.* --requirements"):
         load("sklearn", tmp_path)
 
 
@@ -220,3 +220,9 @@ def test_pandas_is_asked_for_only_where_columns_are_picked_by_name(
         load("sklearn", tmp_path / "pipeline.joblib")
     model = load("sklearn", tmp_path / "numbers.joblib", "doubles")
     assert model.input_form == "float64[2]"
+
+
+def test_a_class_of_the_script_that_saved_it_is_named(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "model.pkl").write_bytes(b"c__main__\nLogScale\n.")
+    with pytest.raises(LoadError, match=r"LogScale was defined in the script .*deploy_live_model"):
+        load("sklearn", tmp_path)

@@ -42,6 +42,11 @@ def test_json_files_labels_and_margins_are_read(
     inputs = table[0][:7]
     labels = load("xgboost", tmp_path, "doubles", output="label").predict_batch(inputs)
     assert labels.tolist() == classifier.predict(inputs).tolist()
+    for name in ("predict", "predict_proba"):
+        scores = load("xgboost", tmp_path / "model.json", output=name).predict_batch(inputs)
+        np.testing.assert_allclose(scores, classifier.predict_proba(inputs), rtol=1e-6)
+    with pytest.raises(LoadError, match="it has predict, predict_proba, label, margin"):
+        load("xgboost", tmp_path / "model.json", output="leaves")
     margins = load("xgboost", tmp_path / "model.json", output="margin").predict_batch(inputs)
     expected = classifier.predict(inputs, output_margin=True)
     np.testing.assert_allclose(margins, expected, rtol=1e-5)
@@ -82,7 +87,7 @@ def test_an_output_that_the_model_has_not_is_refused(
     xgboost.XGBRegressor(n_estimators=2).fit(*table).save_model(tmp_path / "model.json")
     with pytest.raises(LoadError, match="has no labels: its objective is reg:squarederror"):
         load("xgboost", tmp_path, output="label")
-    with pytest.raises(LoadError, match="no output 'leaves'; it has label, margin"):
+    with pytest.raises(LoadError, match="no output 'leaves'; it has predict, margin"):
         load("xgboost", tmp_path, output="leaves")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clipper_container import ModelContainer
+from clipper_container import LoadError, ModelContainer
 from clipper_container.loading import TargetError, class_of, load, warm_up
 from clipper_container.options import Options
 
@@ -34,6 +34,10 @@ class Async(ModelContainer):
     async def predict_batch(self, inputs): return inputs
 class NoData:
     def predict_batch(self, inputs): return inputs
+class TwoData(NoData):
+    def __init__(self, a, b): pass
+class OwnData(Good):
+    def __init__(self): pass
 class TwoArguments(Plain):
     def predict_batch(self, inputs, more): return inputs
 class Broken(Good):
@@ -49,7 +53,7 @@ def models(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["Good", "Plain", "Static"])
+@pytest.mark.parametrize("name", ["Good", "Plain", "Static", "NoData"])
 def test_a_class_in_a_file_is_loaded_with_its_model_data(models: Path, name: str) -> None:
     model = load(f"{models}:{name}", "the data")
     assert type(model).__name__ == name
@@ -101,7 +105,8 @@ def test_a_class_in_a_module_is_loaded(models: Path, monkeypatch: pytest.MonkeyP
         ("{models}:Mute", "Mute has no predict_batch"),
         ("{models}:Lazy", "Lazy has no predict_batch"),
         ("{models}:Async", "predict_batch is async"),
-        ("{models}:NoData", r"define __init__\(self, model_data\)"),
+        ("{models}:TwoData", r"define __init__\(self, model_data\)"),
+        ("{models}:OwnData", r"define __init__\(self, model_data\)"),
         ("{models}:TwoArguments", r"define predict_batch\(self, inputs\)"),
     ],
 )
@@ -122,8 +127,12 @@ def test_errors_of_the_models_own_code_are_not_disguised(models: Path, tmp_path:
     with pytest.raises(ValueError, match="bad weights"):
         load(f"{models}:Broken", "")
     (tmp_path / "needy.py").write_text("import no_such_dependency")
-    with pytest.raises(ModuleNotFoundError, match="no_such_dependency"):
+    with pytest.raises(LoadError) as refused:
         load(f"{tmp_path / 'needy.py'}:M", "")
+    assert str(refused.value) == (
+        "needy.py needs the Python package no_such_dependency, which is not installed here: "
+        "deploy it with --requirements."
+    )
 
 
 def test_a_module_whose_import_fails_inside_is_not_called_missing(
@@ -131,7 +140,7 @@ def test_a_module_whose_import_fails_inside_is_not_called_missing(
 ) -> None:
     (tmp_path / "needy_module.py").write_text("import no_such_dependency")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModuleNotFoundError, match="no_such_dependency"):
+    with pytest.raises(LoadError, match=r"^needy_module needs the Python package no_such_depend"):
         load("needy_module:M", "")
 
 

@@ -55,6 +55,26 @@ def test_whatever_a_framework_raises_becomes_one_line_about_the_file() -> None:
     assert read(LoadError("m.bin has no layers")) == "m.bin has no layers"
     told = read(ModuleNotFoundError("No module named 'x'", name="x"))
     assert told.startswith("m.bin needs the Python package x, which is not installed here")
+    told = read(AttributeError("Can't get attribute 'LogScale' on <module '__main__' from 'a.py'>"))
+    assert told.startswith("LogScale was defined in the script that saved m.bin, and is not in the")
+    assert "with deploy_live_model, or move the class to a module" in told
+
+
+def test_a_module_that_may_be_a_file_of_the_users_is_not_called_a_package() -> None:
+    def read(name: str) -> str:
+        with (
+            pytest.raises(LoadError) as refused,
+            reading(Path("a/whole.pt"), "a model", "--framework pytorch"),
+        ):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return str(refused.value)
+
+    assert read("net") == (
+        "a/whole.pt was saved with code of the module `net`. If that is a file of yours: "
+        "deploy net.py:Class --framework pytorch --model-data whole.pt; "
+        "if it is a package: --requirements."
+    )
+    assert "needs the Python package torchvision" in read("torchvision")
 
 
 def test_a_reason_is_of_bounded_length_and_without_the_stack_of_native_code() -> None:
