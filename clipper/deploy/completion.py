@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from clipper.core.types import Deployment
-from clipper.deploy.frameworks import CODE, detect, requirements_of
+from clipper.deploy.frameworks import CODE, detect
 from clipper.deploy.program import PYTHON, existing_path
+from clipper.deploy.requirement_files import requirements_of
 
 MLFLOW = re.compile(r"mlflow(?=\s*([=<>!~;]|$))")
 MLFLOW_LIGHT = "mlflow-skinny"

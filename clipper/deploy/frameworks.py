@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipper.core.errors import DeployError, InvalidInput
+from clipper.core.errors import DeployError
 from clipper.deploy.looks import LACKS, LOOKS, advice, head, is_program, is_transformers
-from clipper.deploy.requirement_files import NAME, read_requirements
 
 CODE = re.compile(r".*\.py:[^\W\d]\w*", re.DOTALL)
 """A class in a file: `net.py:Net`."""
@@ -181,23 +180,3 @@ def _of_file(file: Path) -> str:
         return look(head(file))
     file.stat()  # something has to be there
     return _BY_SUFFIX.get(file.suffix, "")
-
-
-def requirements_of(path: Path) -> tuple[str, ...]:
-    """The lines of `requirements.txt` in a model's folder; none where there is no such file.
-
-    Raises:
-        DeployError: it cannot be read, or holds what is no requirement.
-    """
-    file = path / NAME
-    if not path.is_dir() or not file.is_file():
-        return ()
-    try:
-        return read_requirements(file)
-    except InvalidInput as error:
-        raise DeployError(error.message, hint=error.hint) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DeployError(
-            f"the requirements of the model, {str(file)!r}, cannot be read: {error}",
-            hint="Write one requirement of pip's in a line, as UTF-8.",
-        ) from error

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from clipper.core.errors import InvalidInput
+from clipper.core.errors import DeployError, InvalidInput
 from clipper.core.requirements import COMMENT, check_requirements
 
 NAME = "requirements.txt"
@@ -31,3 +31,23 @@ def read_requirements(file: Path) -> tuple[str, ...]:
         if line:
             found.append(line)
     return tuple(found)
+
+
+def requirements_of(path: Path) -> tuple[str, ...]:
+    """The lines of `requirements.txt` in a model's folder; none where there is no such file.
+
+    Raises:
+        DeployError: it cannot be read, or holds what is no requirement.
+    """
+    file = path / NAME
+    if not path.is_dir() or not file.is_file():
+        return ()
+    try:
+        return read_requirements(file)
+    except InvalidInput as error:
+        raise DeployError(error.message, hint=error.hint) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DeployError(
+            f"the requirements of the model, {str(file)!r}, cannot be read: {error}",
+            hint="Write one requirement of pip's in a line, as UTF-8.",
+        ) from error

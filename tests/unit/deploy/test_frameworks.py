@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from clipper.core.errors import DeployError
-from clipper.deploy.frameworks import FRAMEWORKS, detect, requirements_of
+from clipper.deploy.frameworks import FRAMEWORKS, detect
 from clipper.deploy.program import containers_dir, framework_code
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -158,24 +158,6 @@ def test_only_first_bytes_are_read(tmp_path: Path) -> None:
         file.truncate(1 << 40)
     with pytest.raises(DeployError, match="no learner"):
         detect(tmp_path / "large.json")
-
-
-def test_requirements_are_the_lines_beside_a_model_without_comments(tmp_path: Path) -> None:
-    assert requirements_of(tmp_path) == ()
-    text = "# what it was trained with\nnumpy==2.0  # not later\r\n\n  pandas>=2\nx[y] #z\n"
-    (tmp_path / "requirements.txt").write_text(text, encoding="utf-8-sig")
-    assert requirements_of(tmp_path) == ("numpy==2.0", "pandas>=2", "x[y]")
-    (tmp_path / "model.pkl").touch()
-    assert requirements_of(tmp_path / "model.pkl") == ()
-
-
-def test_requirements_that_are_no_text_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "requirements.txt").write_bytes(b"\xff\xfen\0u\0")
-    with pytest.raises(DeployError, match=r"requirements\.txt', cannot be read"):
-        requirements_of(tmp_path)
-    (tmp_path / "requirements.txt").write_text("-f http://wheels.example\n")
-    with pytest.raises(DeployError, match=r"requirements\.txt, line 1: .*'-f http"):
-        requirements_of(tmp_path)
 
 
 @pytest.mark.parametrize("framework", [name for name in FRAMEWORKS if name != "python"])
