@@ -316,7 +316,8 @@ async def test_health_is_told() -> None:
         await asyncio.sleep(1)
         answer = await client.http.get("/health/ready")
         assert answer.status_code == 503
-        assert answer.json()["not_ready"] == ["Application 'a' has no live replica of m:1."]
+        reasons = ["Application 'a' has no live replica of m:1, which is scaled to 0."]
+        assert answer.json()["not_ready"] == reasons
 
 
 @pytest.mark.parametrize("given", [None, "", "Bearer", "Bearer wrong", "Basic s3cret", "s3cret"])
