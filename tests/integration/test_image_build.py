@@ -34,10 +34,14 @@ def prefix(engine: docker.DockerClient) -> Iterator[str]:
     """How the names of this test's images begin; they are removed after it."""
     prefix = f"clipper-test-{uuid.uuid4().hex[:8]}"
     yield prefix
-    for name in ("noop-container", "base"):
-        for image in engine.images.list(f"{prefix}/{name}"):
-            for tag in image.tags:
-                engine.images.remove(tag)
+    for tag in [*tags_of(engine, prefix, "noop-container"), *tags_of(engine, prefix, "base")]:
+        engine.images.remove(tag)
+
+
+def tags_of(engine: docker.DockerClient, prefix: str, name: str) -> set[str]:
+    """The names of images under a prefix; the same image may have others, which are not ours."""
+    tags = (tag for image in engine.images.list(f"{prefix}/{name}") for tag in image.tags)
+    return {tag for tag in tags if tag.startswith(f"{prefix}/")}
 
 
 def build(*images: str, **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -70,7 +74,7 @@ def test_an_image_runs_without_rights_says_whether_it_is_ready_and_replaces_the_
         for variant in ("", "cuda"):
             done = build("noop", PREFIX=prefix, VARIANT=variant)
             assert done.returncode == 0, done.stderr
-        tags = {tag for each in engine.images.list(f"{prefix}/noop-container") for tag in each.tags}
+        tags = tags_of(engine, prefix, "noop-container")
         name = f"{prefix}/noop-container:{clipper.__version__}"
         assert tags == {name, f"{name}-cuda"}
         image = engine.images.get(name)
