@@ -1,6 +1,7 @@
 """A build with an interpreter that is a shell script: what it is told, and what is told of it."""
 
 import itertools
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -38,7 +39,8 @@ class Bench:
     async def build(self, *requirements: str, variables: Mapping[str, str] | None = None) -> None:
         given = {"PATH": "/usr/bin:/bin"} if variables is None else variables
         python = self.folder / "python"
-        builder = Builder(python, given, Lifeline("test."), "test.", itertools.count())
+        mark = f"test {os.getpid()}."  # another run of the tests must not end our children
+        builder = Builder(python, given, Lifeline(mark), mark, itertools.count())
         await builder.build(self.place, requirements, self.log)
 
     @property
