@@ -38,7 +38,7 @@ class Options(TypedDict, total=False):
     keep_current: bool
     """Leave the version that is current so: this one is tried first, by a canary say."""
     requirements: Sequence[str] | None
-    """Packages that the model needs, a line of pip's each; by default those that
+    """Packages that the model needs, a line of pip's each, or none; by default those that
     `requirements.txt` names in the folder that the path is, or that its class lies in; or else what
     its framework needs."""
     pkgs_to_install: Sequence[str]
@@ -204,7 +204,9 @@ def _body(found: Saved, options: Options) -> dict[str, Any]:
     deployment = {key: given[key] for key in OF_DEPLOYMENT if given.get(key)}
     deployment |= found.said()
     deployment["replicas"] = given.get("num_replicas", 1)
-    requirements = given.get("requirements") or given.get("pkgs_to_install")
+    requirements = given.get("requirements")
+    if requirements is None:
+        requirements = given.get("pkgs_to_install")
     if requirements is not None:
         deployment["requirements"] = list(requirements)
     body = {key: given[key] for key in OF_MODEL if given.get(key)}

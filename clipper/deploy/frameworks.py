@@ -25,8 +25,6 @@ class Framework:
     """One row."""
 
     name: str
-    title: str
-    """As people write it: `scikit-learn`."""
     requirements: tuple[str, ...] = ()
     """All that its class may need, as pip has it: what an environment of its own holds."""
     modules: tuple[str, ...] = ()
@@ -43,39 +41,34 @@ _CLOUDPICKLE = "cloudpickle>=3.0"
 """Reads the function that may lie beside a saved model."""
 
 _ROWS = (
-    Framework("python", "a class of your own", needs_model=False),
-    Framework("noop", "a model that does nothing", needs_model=False),
+    Framework("python", needs_model=False),
+    Framework("noop", needs_model=False),
     Framework(
         "closure",
-        "a function of your own",
         requirements=(_CLOUDPICKLE,),
         modules=("cloudpickle",),
         suffixes=(".cloudpickle",),
     ),
     Framework(
         "sklearn",
-        "scikit-learn",
         requirements=("scikit-learn>=1.0", "joblib>=1.0", "skops>=0.11", _CLOUDPICKLE),
         modules=("sklearn", "joblib"),
         suffixes=(".joblib", ".pkl", ".pickle", ".skops"),
     ),
     Framework(
         "pytorch",
-        "PyTorch",
         requirements=("torch>=2.2", "safetensors>=0.4", _CLOUDPICKLE),
         modules=("torch",),
         suffixes=(".pt", ".pth", ".pt2", ".safetensors"),
     ),
     Framework(
         "onnx",
-        "ONNX",
         requirements=("onnxruntime>=1.17", _CLOUDPICKLE),
         modules=("onnxruntime",),
         suffixes=(".onnx",),
     ),
     Framework(
         "xgboost",
-        "XGBoost",
         # The package xgboost without CUDA, which would be most of what is installed.
         requirements=("xgboost-cpu>=2.1", _CLOUDPICKLE),
         modules=("xgboost",),
@@ -83,14 +76,12 @@ _ROWS = (
     ),
     Framework(
         "lightgbm",
-        "LightGBM",
         requirements=("lightgbm>=4.0", _CLOUDPICKLE),
         modules=("lightgbm",),
         suffixes=(".lgb",),
     ),
     Framework(
         "tensorflow",
-        "TensorFlow",
         requirements=("tensorflow-cpu>=2.16", _CLOUDPICKLE),
         modules=("tensorflow",),
         suffixes=(".keras",),
@@ -98,14 +89,12 @@ _ROWS = (
     ),
     Framework(
         "transformers",
-        "Transformers",
         requirements=("transformers>=4.40", "torch>=2.2", _CLOUDPICKLE),
         modules=("transformers", "torch"),
         markers=("config.json",),
     ),
     Framework(
         "mlflow",
-        "MLflow",
         # All that loads and predicts; what else the package mlflow brings is for its own server.
         requirements=("mlflow-skinny>=2.10", "pandas>=2.0"),
         modules=("mlflow", "pandas"),

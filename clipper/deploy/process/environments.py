@@ -34,8 +34,8 @@ class Environments:
     """The environments of one data directory, for one interpreter."""
 
     def __init__(self, folder: Path, abi: str, build: Build) -> None:
-        """They are in `folder`, a path without links in it."""
-        self._folder = folder
+        # What is compared is resolved too: the folder may be a link to a larger disk.
+        self._folder = folder.resolve()
         self._abi = abi
         self._build = build
         self._builds: SharedBuilds[Path] = SharedBuilds("the environment")

@@ -133,7 +133,7 @@ def variables_of(spec: ContainerSpec, python: Path, spare_home: Path) -> dict[st
         "PYTHONPATH": str(containers_dir() / "python"),
         "PYTHONUNBUFFERED": "1",
         **ONE_THREAD,
-        **gpu_variables(spec.deployment.gpus, spec.replica.index),
+        **gpu_variables(spec.deployment.gpus_of(spec.replica.index)),
     }
 
 
@@ -147,10 +147,9 @@ def plain_variables(python: Path, spare_home: Path) -> dict[str, str]:
     return {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8"}
 
 
-def gpu_variables(gpus: tuple[str, ...], index: int) -> Mapping[str, str]:
+def gpu_variables(chosen: str) -> Mapping[str, str]:
     """Which GPUs CUDA shows to a replica; where nothing is said, all of them."""
-    chosen = gpus[index % len(gpus)] if gpus else EVERY_GPU
-    if chosen == EVERY_GPU:
+    if chosen in ("", EVERY_GPU):
         return {}
     # By default, CUDA counts from the fastest; nvidia-smi and Docker go by the bus.
     return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": chosen}

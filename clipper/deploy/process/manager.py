@@ -105,8 +105,7 @@ class ProcessManager:
             ) from error
         numbers = itertools.count()
         builder = Builder(self._python, self._pip_variables, lifeline, mark, numbers)
-        folder = (self._data_dir / "environments").resolve()
-        environments = Environments(folder, interpreter.abi, builder.build)
+        environments = Environments(self._data_dir / "environments", interpreter.abi, builder.build)
         return Running(place, mark, numbers, sockets, lifeline, interpreter, environments)
 
     async def start(self, spec: ContainerSpec) -> ProcessContainer:

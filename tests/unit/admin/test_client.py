@@ -110,6 +110,17 @@ def test_a_deployment_sends_absolute_paths(
     }
 
 
+def test_a_model_may_need_no_packages_whatever_its_folder_names(
+    daemon: Any, clipper: ClipperConnection
+) -> None:
+    clipper.deploy_model("m", 1, "floats", "", "noop", requirements=[])
+    assert body(daemon)["deployment"]["requirements"] == []
+    clipper.deploy_model("m", 2, "floats", "", "noop", pkgs_to_install=["scipy"])
+    assert body(daemon)["deployment"]["requirements"] == ["scipy"]
+    clipper.deploy_model("m", 3, "floats", "", "noop", requirements=None)
+    assert "requirements" not in body(daemon)["deployment"]
+
+
 def test_nothing_is_sent_for_a_missing_file(daemon: Any, clipper: ClipperConnection) -> None:
     with pytest.raises(InvalidCall, match="does not exist"):
         clipper.deploy_model("m", 1, "floats", "/no/such.joblib")

@@ -228,3 +228,17 @@ async def test_a_place_that_cannot_be_written_is_named(bench: Bench) -> None:
     with pytest.raises(DeployError, match=str(bench.folder)) as refused:
         await bench.get("numpy")
     assert refused.value.hint
+
+
+async def test_a_folder_that_is_a_link_to_another_disk_keeps_what_is_needed_or_used(
+    tmp_path: Path,
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    bench = Bench(tmp_path)
+    bench.folder.symlink_to(disk)
+    bench.environments = bench.reopened()
+    needed, used, idle = await bench.get("a"), await bench.get("b"), await bench.get("c")
+    await bench.environments.keep({bench.environments.digest(["a"])}, {used})
+    await bench.environments.sweep({used})
+    assert (needed.exists(), used.exists(), idle.exists()) == (True, True, False)

@@ -88,13 +88,13 @@ def test_what_only_docker_gives_is_refused_by_name(field: dict[str, object]) -> 
 
 
 def test_gpus_are_dealt_to_the_replicas_in_turn() -> None:
-    gpus = ("0,1", "2,3")
-    shown = [gpu_variables(gpus, index).get("CUDA_VISIBLE_DEVICES") for index in range(3)]
-    assert shown == ["0,1", "2,3", "0,1"]
+    dealt = [spec(noop(gpus=("0,1", "2,3")), index) for index in range(3)]
+    variables = [variables_of(one, PYTHON, Path("/spare")) for one in dealt]
+    assert [each["CUDA_VISIBLE_DEVICES"] for each in variables] == ["0,1", "2,3", "0,1"]
 
 
 def test_who_asks_for_all_gpus_or_says_nothing_has_none_hidden() -> None:
-    assert gpu_variables((), 0) == gpu_variables(("all",), 3) == {}
+    assert gpu_variables("") == gpu_variables("all") == {}
 
 
 def test_a_replica_is_told_where_to_listen_and_what_to_load() -> None:
